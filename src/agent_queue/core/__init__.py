@@ -1,0 +1,1 @@
+"""Decisions, as values. Nothing here touches a file, a process, a clock or dice."""

@@ -1,0 +1,91 @@
+"""A job's past: a fold of its journal. State is never stored anywhere else."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent_queue.core.job import Stage
+
+Entry = dict[str, Any]
+
+STATE_KEYS = (
+    "run", "attempts", "recoveries", "started_at", "ended_at", "pid", "pidstart", "boot_id", "next_eligible", "result",
+    "exit", "duration_s", "engine", "resume_id", "wip_branch", "wip_base", "wip_commit", "files_changed",
+    "lines_added", "lines_deleted", "model", "tokens_in", "tokens_cached", "tokens_out", "cost_usd", "turns",
+    "tool_calls", "usage", "verify_exit", "scope_warning", "tracker_item", "tracker_echoed",
+)  # fmt: skip
+
+ENTRY_KEYS = frozenset(
+    (
+        "at", "event", "seq", "from", "to", "move", "failure", "why", "fresh", "lane", "until", "stage", "verify",
+        "stop", "stragglers", "wip", "branch", "commit", "first_output_s", "workspace", "body_sha256", "skipped",
+        *STATE_KEYS,
+    )
+)  # fmt: skip
+"""The journal's schema is closed: an entry with another key is a defect, so that no text of a prompt can slip in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What the journal says. `stage` is where the last move led, None for a job never moved."""
+
+    seq: int = 0
+    kind: str = ""
+    """What the last move was: `lifecycle.Kind` as text."""
+    stage: Stage | None = None
+    origin: Stage | None = None
+    unfinished: bool = False
+    """The last move has no `moved` after it: it is finished only while the file still lies at `origin`."""
+    run: int = 0
+    attempts: int = 0
+    recoveries: int = 0
+    next_eligible: float = 0.0
+    fresh: bool = False
+    """The next run begins again at base, not on what the branch holds."""
+    skipped: int = 0
+    """Lines that are torn or foreign: they are passed over and counted."""
+    state: Mapping[str, Any] = field(default_factory=dict)
+
+
+NEW = History()
+
+
+def fold(entries: Iterable[Entry], *, skipped: int = 0) -> History:
+    """Add up a journal, last value wins. Entries of unknown kinds contribute their state keys all the same."""
+    state: Entry = {}
+    seq, kind, unfinished, fresh = 0, "", False, False
+    stage: Stage | None = None
+    origin: Stage | None = None
+    for entry in entries:
+        event = entry.get("event")
+        for key in STATE_KEYS:
+            if key in entry:
+                state[key] = entry[key]
+        fresh = bool(entry.get("fresh", fresh))
+        if event in ("move", "moved_by_hand"):
+            target, start = _stage(entry.get("to")), _stage(entry.get("from"))
+            if target is None or start is None:
+                skipped += 1
+                continue
+            seq, stage, origin, unfinished = _count(entry, "seq"), target, start, event == "move"
+            kind = str(entry.get("move", ""))
+        elif event == "moved" and entry.get("seq") == seq:
+            unfinished = False
+    return History(
+        seq=seq, kind=kind, stage=stage, origin=origin, unfinished=unfinished, fresh=fresh,
+        skipped=skipped, state=state,
+        run=_count(state, "run"), attempts=_count(state, "attempts"), recoveries=_count(state, "recoveries"),
+        next_eligible=float(state.get("next_eligible") or 0.0),
+    )  # fmt: skip
+
+
+def _stage(name: object) -> Stage | None:
+    return Stage(name) if isinstance(name, str) and name in _STAGES else None
+
+
+def _count(values: Mapping[str, Any], key: str) -> int:
+    value = values.get(key, 0)
+    return value if isinstance(value, int) and value >= 0 else 0
+
+
+_STAGES = frozenset(Stage)

@@ -1,0 +1,251 @@
+"""What a job file says: its frontmatter as typed values, its body verbatim. The one place that knows the keys."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from agent_queue.core import fields
+from agent_queue.core.errors import ManifestError
+from agent_queue.core.fields import MANUAL_REVIEW, NO_LIMITS, Budget, Kind, ReviewPolicy
+from agent_queue.core.frontmatter import Node, NodeError, Problem, decode, read, split
+from agent_queue.core.retry import NEVER, Retry
+
+
+class Priority(StrEnum):
+    """How urgent; `rank` orders them, 0 first."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+    @property
+    def rank(self) -> int:
+        return list(Priority).index(self)
+
+
+class Workspace(StrEnum):
+    WORKTREE = "worktree"
+    IN_PLACE = "in-place"
+
+
+class Dirty(StrEnum):
+    ANNOUNCE = "announce"
+    INCLUDE = "include"
+
+
+class Scope(StrEnum):
+    WARN = "warn"
+    ENFORCE = "enforce"
+
+
+class DepsMode(StrEnum):
+    HARD = "hard"
+    SOFT = "soft"
+
+
+class Ship(StrEnum):
+    MANUAL = "manual"
+    AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """The effective meaning of a job file. None and () mean that nobody said anything."""
+
+    engine: str | None = None
+    engine_class: str | None = None
+    prefers_engine: tuple[str, ...] = ()
+    fallback: tuple[str, ...] = ()
+    model: str | None = None
+    args: tuple[str, ...] = ()
+    cwd: str | None = None
+    workspace: Workspace | None = None
+    base: str | None = None
+    dirty: Dirty = Dirty.ANNOUNCE
+    yolo: bool = False
+    lock: tuple[str, ...] = ()
+    timeout: float | None = None
+    verify: tuple[str, ...] = ()
+    verify_timeout: float = 1800.0
+    priority: Priority = Priority.MEDIUM
+    capabilities: tuple[str, ...] = ()
+    profile: str | None = None
+    allowed_scope: tuple[str, ...] = ()
+    scope: Scope = Scope.WARN
+    deps: tuple[str, ...] = ()
+    deps_mode: DepsMode = DepsMode.HARD
+    idempotency_key: str | None = None
+    retry: Retry = NEVER
+    budget: Budget = NO_LIMITS
+    tracker_item: str | None = None
+    review_policy: ReviewPolicy = MANUAL_REVIEW
+    ship: Ship = Ship.MANUAL
+    artifacts: tuple[str, ...] = ()
+    prefers: tuple[str, ...] = ()
+    repo: str | None = None
+    base_branch: str | None = None
+    kind: str | None = None
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Which keys somebody set, and who: key -> job, config, environment, profile:NAME."""
+
+    def under(self, defaults: "Manifest") -> "Manifest":
+        """Fill the keys this manifest does not set from `defaults`; what it sets wins, key by key."""
+        taken = {key: defaults.origins[key] for key in defaults.origins if key not in self.origins}
+        values = {KEYS[key].attribute: getattr(defaults, KEYS[key].attribute) for key in taken}
+        return replace(self, **values, origins={**self.origins, **taken})
+
+    def to_json(self) -> dict[str, Any]:
+        """Every key that somebody set, as `key -> {value, origin}`, the value as it is written in a file."""
+        return {
+            key: {"value": KEYS[key].kind.show(getattr(self, KEYS[key].attribute)), "origin": origin}
+            for key, origin in sorted(self.origins.items())
+        }
+
+
+EMPTY = Manifest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One frontmatter key: the attribute it fills, its kind of value, its default and meaning in words."""
+
+    attribute: str
+    kind: Kind
+    default: str
+    meaning: str
+
+
+def _keys() -> dict[str, Key]:
+    rows: tuple[tuple[str, Kind, str, str], ...] = (
+        ("engine", fields.TEXT, "config, AGENT_QUEUE_ENGINE",
+         "agent program: an adapter's name or `module:Class`; beats engine-class"),
+        ("engine-class", fields.TEXT, "", "a class of engines, the first available one is taken"),
+        ("prefers-engine", fields.WORDS, "", "engines to try first within the class"),
+        ("fallback", fields.WORDS, "", "engines to go on with when the engine's lane is parked"),
+        ("model", fields.TEXT, "the engine's own", "model name, passed to the engine"),
+        ("args", fields.TEXTS, "", "further arguments, passed to the engine"),
+        ("cwd", fields.TEXT, "folder of `aq add`", "where the agent works; must exist; `~` expands"),
+        ("workspace", fields.choice(Workspace), "worktree in a git repository, else in-place",
+         "a git worktree of its own, or the folder itself"),
+        ("base", fields.TEXT, "HEAD", "the ref that the job's branch starts from"),
+        ("dirty", fields.choice(Dirty), "announce", "what becomes of uncommitted changes of the checkout"),
+        ("yolo", fields.FLAG, "false", "true: all tools without asking; false: the narrowest mode that can edit here"),
+        ("lock", fields.WORDS, "none with a worktree; the repository in-place",
+         "mutex names: jobs that share one never overlap; `cwd` names the repository"),
+        ("timeout", fields.DURATION, "none", "longest run of the agent, awake time"),
+        ("verify", fields.TEXTS, "AGENT_QUEUE_VERIFY",
+         "command(s) run in the workspace by `/bin/sh -c` after the agent ended well, in order, to the first failure"),
+        ("verify-timeout", fields.DURATION, "30m", "longest run of the verify commands together"),
+        ("priority", fields.choice(Priority), "medium", "ties go to the oldest"),
+        ("capabilities", fields.WORDS, "", "what the host must offer"),
+        ("profile", fields.TEXT, "", "persona put before the body, and defaults for other keys"),
+        ("allowed-scope", fields.TEXTS, "", "globs of paths the job may change"),
+        ("scope", fields.choice(Scope), "warn", "what a change outside allowed-scope does"),
+        ("deps", fields.WORDS, "", "idempotency keys or job ids that must be shipped first"),
+        ("deps-mode", fields.choice(DepsMode), "hard", "`soft`: testing suffices"),
+        ("idempotency-key", fields.TEXT, "", "the same key and body twice make one job"),
+        ("retry", fields.RETRY, "none",
+         "`{max, backoff, on, stop_on_repeat}`: `max` runs after the first, on these failures"),
+        ("budget", fields.BUDGET, "", "`{usd, tokens, turns, wall, strict}`: limits of a run"),
+        ("tracker-item", fields.TEXT, "", "the tracker's name of this job"),
+        ("review-policy", fields.REVIEW_POLICY, "manual",
+         "`auto` promotes from review without a verify; `{reviewers: [...]}` is recorded"),
+        ("ship", fields.choice(Ship), "manual", "`auto` ships from testing by itself"),
+        ("artifacts", fields.TEXTS, "", "globs copied to the run's folder when it ends"),
+        ("prefers", fields.WORDS, "", "recorded"),
+        ("repo", fields.TEXT, "", "recorded"),
+        ("baseBranch", fields.TEXT, "", "recorded"),
+        ("kind", fields.TEXT, "", "recorded"),
+    )  # fmt: skip
+    return {
+        name: Key(attribute=name.replace("baseB", "base_b").replace("-", "_"), kind=kind, default=default, meaning=text)
+        for name, kind, default, text in rows
+    }
+
+
+KEYS = _keys()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFile:
+    """A job file read: what it means, its body, and what is odd about it (unknown keys)."""
+
+    manifest: Manifest
+    body: str
+    warnings: tuple[Problem, ...] = ()
+
+
+def parse(data: bytes, name: str, *, origin: str = "job") -> JobFile:
+    """Read a job file. All problems are found in one go.
+
+    Raises:
+        ManifestError: one line `name:line:column: message` for each problem.
+    """
+    try:
+        head, body = split(decode(data))
+        pairs = read(head) if head else {}
+    except NodeError as error:
+        raise ManifestError(error.problem.at(name)) from None
+    manifest, problems = typed(pairs, origin)
+    errors = [problem.at(name) for problem in problems if not problem.warning]
+    if errors:
+        raise ManifestError("\n".join(errors))
+    return JobFile(manifest=manifest, body=body, warnings=tuple(problems))
+
+
+def typed(pairs: Mapping[str, tuple[Node, Node]], origin: str) -> tuple[Manifest, list[Problem]]:
+    """Type the pairs of a frontmatter; what is wrong comes back beside what could be read."""
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    problems: list[Problem] = []
+    for name, (place, node) in pairs.items():
+        key = KEYS.get(name)
+        if key is None:
+            problems.append(Problem(place.line, place.column, f"unknown key '{name}'{_suggestion(name)}", warning=True))
+            continue
+        if node.value is None:
+            continue  # `key:` with nothing after it says nothing
+        try:
+            values[key.attribute] = key.kind.parse(node)
+            origins[name] = origin
+        except NodeError as error:
+            message = f"{name}: {error.problem.message}"
+            problems.append(Problem(error.problem.line, error.problem.column, message))
+    return Manifest(**values, origins=origins), problems
+
+
+def render(manifest: Manifest, body: str) -> str:
+    """Write a manifest and body as a job file; `parse` gives the same manifest and body back."""
+    lines = [f"{name}: {KEYS[name].kind.show(getattr(manifest, KEYS[name].attribute))}\n" for name in manifest.origins]
+    return "---\n" + "".join(lines) + "---\n" + body
+
+
+def add_keys(text: str, values: Mapping[str, Any]) -> str:
+    """Write keys into a file's frontmatter, after the ones it has; its body stays as it is to the byte."""
+    lines = "".join(f"{name}: {KEYS[name].kind.show(value)}\n" for name, value in values.items())
+    head, body = split(text)
+    if not head and body == text:
+        return f"---\n{lines}---\n{text}" if lines else text
+    newline = "" if not head or head.endswith("\n") else "\n"
+    opening = text[: len(text) - len(text.partition("\n")[2])]
+    return opening + head + newline + lines + text[len(opening) + len(head) :]
+
+
+def _suggestion(name: str) -> str:
+    near = difflib.get_close_matches(name, KEYS, n=1, cutoff=0.7)
+    return f" (did you mean '{near[0]}'?)" if near else ""
+
+
+def json_schema() -> dict[str, Any]:
+    """Describe the frontmatter as JSON Schema, for editors."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "agent-queue job frontmatter",
+        "type": "object",
+        "properties": {
+            name: {**key.kind.schema, "description": key.meaning} for name, key in KEYS.items()
+        },
+    }  # fmt: skip

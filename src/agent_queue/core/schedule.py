@@ -1,0 +1,65 @@
+"""Which waiting jobs start now, and why another one does not."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from agent_queue.core.job import JobId
+
+
+class Waiting(NamedTuple):
+    """A job in the inbox, as far as choosing needs it. The order of the fields is the order of service."""
+
+    rank: int
+    """Priority, 0 for critical."""
+    age: int
+    """When its file was last written, ns since the epoch: the older goes first, then the smaller id."""
+    id: JobId
+    engine: str = ""
+    locks: tuple[str, ...] = ()
+    deps: tuple[str, ...] = ()
+    next_eligible: float = 0.0
+    """Epoch seconds."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Room:
+    """What is free right now. `pick` fills it up as it chooses."""
+
+    slots: int
+    held: set[str] = field(default_factory=set)
+    """Lock names in use."""
+    closed: Mapping[str, str] = field(default_factory=dict)
+    """Engine name to the reason why its lane takes no job."""
+    unmet: Callable[[str], str | None] = lambda _: None
+    """Say why a dependency is not met yet, or None when it is."""
+    refused: Collection[JobId] = frozenset()
+    """Jobs whose locks another process holds, or whose file vanished since: passed over in this round."""
+
+
+def pick(waiting: Iterable[Waiting], room: Room, now: float) -> Iterator[Waiting]:
+    """Yield the jobs to start, in order of service, until the slots are full. `now` is in epoch seconds."""
+    for job in waiting:
+        if room.slots <= 0:
+            return
+        if why(job, room, now) is None:
+            room.slots -= 1
+            room.held.update(job.locks)
+            yield job
+
+
+def why(job: Waiting, room: Room, now: float) -> str | None:
+    """Say why a job cannot start now, or None when nothing but a free slot is missing."""
+    if job.next_eligible > now:
+        return f"not before {datetime.fromtimestamp(job.next_eligible, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    if job.engine in room.closed:
+        return f"{job.engine}: {room.closed[job.engine]}"
+    for dependency in job.deps:
+        if (reason := room.unmet(dependency)) is not None:
+            return f"waiting for {dependency} ({reason})"
+    if not room.held.isdisjoint(job.locks):
+        return f"lock {min(room.held.intersection(job.locks))} is in use"
+    if job.id in room.refused:
+        return "another process holds it"
+    return None

@@ -1,0 +1,189 @@
+"""Everything a person may set outside a job file, typed, with its default. Flags beat environment beats file."""
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from agent_queue.core.errors import SettingsError
+from agent_queue.core.fields import seconds
+from agent_queue.core.frontmatter import Node
+from agent_queue.core.manifest import EMPTY, Manifest, typed
+
+
+class Durability(StrEnum):
+    """`full` flushes every acknowledged change to the disk; `fast` leaves that to the kernel, for scratch queues."""
+
+    FULL = "full"
+    FAST = "fast"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """How the supervisor runs jobs. Times are seconds; None for `stall_stop_s` never stops a silent agent."""
+
+    slots: int = 3
+    stall_after_s: float = 600.0
+    stall_stop_s: float | None = None
+    stop_grace_s: float = 10.0
+    max_recoveries: int = 3
+    durability: Durability = Durability.FULL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """What a person says about one engine. `bin` is a program name or path."""
+
+    bin: str | None = None
+    args: tuple[str, ...] = ()
+    model: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+_RUN_DEFAULTS = RunSettings()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    run: RunSettings = _RUN_DEFAULTS
+    defaults: Manifest = EMPTY
+    engines: Mapping[str, EngineSettings] = field(default_factory=dict)
+    env_pass: tuple[str, ...] = ()
+    """Further variables of the supervisor's environment that agents may see."""
+
+
+_ENGINE_NONE = EngineSettings()
+_TABLES = ("defaults", "run", "engines", "env")
+
+
+def settings(file: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
+    """Type the configuration file's tables, and let the environment override them.
+
+    Raises:
+        SettingsError: an unknown table or key, or a value of the wrong kind, with its dotted name.
+    """
+    _known(file, _TABLES, "")
+    env = _table(file, "env", "env")
+    _known(env, ("pass",), "env.")
+    return Settings(
+        run=_run(_table(file, "run", "run"), environment),
+        defaults=_from_environment(environment).under(_defaults(_table(file, "defaults", "defaults"))),
+        engines={name: _engine(_table(file["engines"], name, f"engines.{name}"), name)
+                 for name in _table(file, "engines", "engines")},
+        env_pass=_texts(env.get("pass", []), "env.pass"),
+    )  # fmt: skip
+
+
+def engine_settings(whole: Settings, engine: str) -> EngineSettings:
+    """What is set for one engine; nothing when nobody mentions it."""
+    return whole.engines.get(engine, _ENGINE_NONE)
+
+
+def _defaults(table: Mapping[str, Any], origin: str = "config") -> Manifest:
+    pairs = {key: (Node(key, 1, 1, key), _node(value)) for key, value in table.items()}
+    manifest, problems = typed(pairs, origin)
+    if problems:
+        raise SettingsError(f"config.toml: [defaults] {problems[0].message}", hint="keys are those of a job file")
+    return manifest
+
+
+def _from_environment(environment: Mapping[str, str]) -> Manifest:
+    variables = {"engine": "AGENT_QUEUE_ENGINE", "verify": "AGENT_QUEUE_VERIFY"}
+    given = {key: environment[name] for key, name in variables.items() if environment.get(name, "").strip()}
+    return _defaults(given, "environment")
+
+
+def _run(table: Mapping[str, Any], environment: Mapping[str, str]) -> RunSettings:
+    readers: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
+        "slots": ("slots", _count), "max_recoveries": ("max_recoveries", _count),
+        "stall_after": ("stall_after_s", _seconds), "stall_stop": ("stall_stop_s", _off_or_seconds),
+        "stop_grace": ("stop_grace_s", _seconds), "durability": ("durability", _durability),
+    }  # fmt: skip
+    _known(table, tuple(readers), "run.")
+    values = {readers[key][0]: readers[key][1](value, f"run.{key}") for key, value in table.items()}
+    minutes = environment.get("AGENT_QUEUE_STALL_MIN", "")
+    if minutes:
+        values["stall_after_s"] = _seconds(f"{minutes}m", "AGENT_QUEUE_STALL_MIN")
+    if values.get("slots", 1) < 1:
+        raise SettingsError("run.slots must be at least 1")
+    return RunSettings(**values)
+
+
+def _engine(table: Mapping[str, Any], name: str) -> EngineSettings:
+    where = f"engines.{name}"
+    _known(table, ("bin", "args", "model", "env"), f"{where}.")
+    env = _table(table, "env", f"{where}.env")
+    return EngineSettings(
+        bin=_text(table["bin"], f"{where}.bin") if "bin" in table else None,
+        args=_texts(table.get("args", []), f"{where}.args"),
+        model=_text(table["model"], f"{where}.model") if "model" in table else None,
+        env={key: _text(value, f"{where}.env.{key}") for key, value in env.items()},
+    )
+
+
+def _known(table: Mapping[str, Any], allowed: tuple[str, ...], prefix: str) -> None:
+    for key in table:
+        if key not in allowed:
+            near = difflib.get_close_matches(key, allowed, n=1, cutoff=0.6)
+            raise SettingsError(
+                f"config.toml: unknown key '{prefix}{key}'{f' (did you mean {prefix}{near[0]}?)' if near else ''}",
+                hint=f"possible are {', '.join(allowed)}",
+            )
+
+
+def _table(table: Mapping[str, Any], key: str, name: str) -> Mapping[str, Any]:
+    value = table.get(key, {})
+    if not isinstance(value, dict):
+        raise SettingsError(f"config.toml: {name} must be a table")
+    return value
+
+
+def _text(value: object, name: str) -> str:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise SettingsError(f"config.toml: {name} must be text")
+    return value
+
+
+def _texts(value: object, name: str) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise SettingsError(f"config.toml: {name} must be a list of texts")
+    return tuple(_text(item, name) for item in value)
+
+
+def _count(value: object, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 10_000:
+        raise SettingsError(f"config.toml: {name} must be a whole number from 0 to 10000")
+    return value
+
+
+def _seconds(value: object, name: str) -> float:
+    found = seconds(value) if isinstance(value, str) else None
+    if found is None:
+        raise SettingsError(f"{name} must be a duration such as 90s, 10m or 2h")
+    return found
+
+
+def _off_or_seconds(value: object, name: str) -> float | None:
+    return None if value in ("off", False) else _seconds(value, name)
+
+
+def _durability(value: object, name: str) -> Durability:
+    if not isinstance(value, str) or value not in tuple(Durability):
+        raise SettingsError(f"config.toml: {name} must be {' or '.join(Durability)}")
+    return Durability(value)
+
+
+def _node(value: object) -> Node:
+    """A TOML value as the positioned value that manifest keys are read from."""
+    match value:
+        case bool():
+            return Node(value, 1, 1, str(value).lower())
+        case dict():
+            return Node({key: (Node(key, 1, 1, key), _node(item)) for key, item in value.items()}, 1, 1)
+        case list():
+            return Node([_node(item) for item in value], 1, 1)
+        case int() | float() | str():
+            return Node(value, 1, 1, str(value))
+        case _:
+            return Node(str(value), 1, 1, str(value))

@@ -1,0 +1,1 @@
+"""Where jobs lie: one adapter for each kind of queue."""

@@ -1,0 +1,1 @@
+"""What touches the machine: disk, processes, git, clock. One module for each."""
