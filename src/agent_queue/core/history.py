@@ -40,6 +40,8 @@ class History:
     attempts: int = 0
     recoveries: int = 0
     next_eligible: float = 0.0
+    life: int = 1
+    """One more for every time that a person put it back after it had shipped."""
     fresh: bool = False
     """The next run begins again at base, not on what the branch holds."""
     skipped: int = 0
@@ -53,7 +55,7 @@ NEW = History()
 def fold(entries: Iterable[Entry], *, skipped: int = 0) -> History:
     """Add up a journal, last value wins. Entries of unknown kinds contribute their state keys all the same."""
     state: Entry = {}
-    seq, kind, unfinished, fresh = 0, "", False, False
+    seq, kind, unfinished, fresh, life = 0, "", False, False, 1
     stage: Stage | None = None
     origin: Stage | None = None
     for entry in entries:
@@ -69,10 +71,11 @@ def fold(entries: Iterable[Entry], *, skipped: int = 0) -> History:
                 continue
             seq, stage, origin, unfinished = _count(entry, "seq"), target, start, event == "move"
             kind = str(entry.get("move", ""))
+            life += kind == "reborn"
         elif event == "moved" and entry.get("seq") == seq:
             unfinished = False
     return History(
-        seq=seq, kind=kind, stage=stage, origin=origin, unfinished=unfinished, fresh=fresh,
+        seq=seq, kind=kind, stage=stage, origin=origin, unfinished=unfinished, life=life, fresh=fresh,
         skipped=skipped, state=state,
         run=_count(state, "run"), attempts=_count(state, "attempts"), recoveries=_count(state, "recoveries"),
         next_eligible=float(state.get("next_eligible") or 0.0),

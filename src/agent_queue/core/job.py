@@ -78,6 +78,6 @@ def renamed(stem: str) -> str:
     return kept or "job"
 
 
-def wip_branch(job: JobId) -> str:
-    """The only branch that aq writes for a job."""
-    return f"aq/wip/{job}"
+def wip_branch(job: JobId, life: int = 1) -> str:
+    """The only branch that aq writes for a job. A job put back after it shipped has a new life, and a new branch."""
+    return f"aq/wip/{job}" if life == 1 else f"aq/wip/{job}-{life}"

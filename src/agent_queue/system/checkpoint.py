@@ -1,0 +1,115 @@
+"""Saving a workspace as a commit on the job's own branch, by plumbing: no hook runs, no other ref or index changes.
+
+An index of our own is filled from the work tree, written as a tree, and committed with the branch's tip as parent, and
+with the agent's HEAD as well where that is not in it. The branch moves by compare-and-set.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+
+from agent_queue.system.git import Git
+
+INDEX_PREFIX = "aq-index-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """A checkpoint: its commit, whether it is new, and its size against the job's base."""
+
+    commit: str
+    tree: str
+    new: bool
+    files_changed: int = 0
+    lines_added: int = 0
+    lines_deleted: int = 0
+
+
+def checkpoint(git: Git, *, branch: str, base: str, message: str, own_worktree: bool) -> Saved:
+    """Save all of the work tree that git does not ignore on `branch`. Call it when no process of the job lives.
+
+    `own_worktree`: the work tree is the job's own, so its index is brought in line with the commit afterwards and locks
+    that a killed agent left in it are removed. A user's checkout keeps its index to the byte.
+
+    Raises:
+        GitError: git refused; the branch is as it was.
+    """
+    folder = git.run("rev-parse", "--absolute-git-dir")
+    if own_worktree:
+        with suppress(FileNotFoundError):
+            os.unlink(os.path.join(folder, "index.lock"))
+    ref = f"refs/heads/{branch}"
+    tip = git.ask("rev-parse", "-q", "--verify", ref)
+    head = git.ask("rev-parse", "-q", "--verify", "HEAD^{commit}")
+    with _index(folder) as index:
+        own = replace(git, env={**git.env, "GIT_INDEX_FILE": index})
+        own.run("add", "-A", "--ignore-errors", ".", limit_s=600)
+        tree = own.run("write-tree", limit_s=600)
+        commit = _commit(git, tree, tip, head, message)
+        if commit != tip:
+            git.run("update-ref", "--no-deref", "-m", "aq: checkpoint", ref, commit, tip or "0" * len(commit))
+        if own_worktree and git.ask("symbolic-ref", "-q", "HEAD") == ref:
+            _take_over(folder, index)
+    return _measured(git, base, Saved(commit=commit, tree=tree, new=commit != tip))
+
+
+@contextmanager
+def _index(folder: str) -> Iterator[str]:
+    """A copy of the current index under a name of its own; leftovers of killed checkpoints are swept first.
+
+    A fixed name would leave a stale lock behind after a kill and block every later checkpoint.
+    """
+    for name in os.listdir(folder):
+        if name.startswith(INDEX_PREFIX):
+            with suppress(OSError):
+                os.unlink(os.path.join(folder, name))
+    path = os.path.join(folder, INDEX_PREFIX + secrets.token_hex(6))
+    with suppress(FileNotFoundError):
+        shutil.copyfile(os.path.join(folder, "index"), path)
+    try:
+        yield path
+    finally:
+        for name in (path, f"{path}.lock"):
+            with suppress(FileNotFoundError):
+                os.unlink(name)
+
+
+def _commit(git: Git, tree: str, tip: str | None, head: str | None, message: str) -> str:
+    parents = [commit for commit in (tip, head) if commit]
+    if tip and head and (tip == head or git.ask("merge-base", "--is-ancestor", head, tip) is not None):
+        parents = [tip]
+        if git.run("rev-parse", f"{tip}^{{tree}}") == tree:
+            return tip
+    elif tip and head and git.ask("merge-base", "--is-ancestor", tip, head) is not None:
+        parents = [head]
+        if git.run("rev-parse", f"{head}^{{tree}}") == tree:
+            return head
+    arguments = [part for parent in dict.fromkeys(parents) for part in ("-p", parent)]
+    return git.run("commit-tree", tree, *arguments, "-m", message)
+
+
+def _take_over(folder: str, index: str) -> None:
+    """Make our index the work tree's, under git's own lock, so that `git status` is clean."""
+    lock = os.path.join(folder, "index.lock")
+    try:
+        os.close(os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return  # a person works here right now: their index stays theirs
+    try:
+        os.replace(index, os.path.join(folder, "index"))
+    finally:
+        os.unlink(lock)
+
+
+def _measured(git: Git, base: str, saved: Saved) -> Saved:
+    rows = git.run("diff", "--numstat", "--no-renames", base, saved.commit).splitlines()
+    counts = [row.split("\t", 2)[:2] for row in rows]
+    return replace(
+        saved,
+        files_changed=len(rows),
+        lines_added=sum(int(added) for added, _ in counts if added.isdigit()),
+        lines_deleted=sum(int(deleted) for _, deleted in counts if deleted.isdigit()),
+    )

@@ -1,0 +1,151 @@
+"""The one place where the supervisor waits: processes, files, signals and slow deeds wake it. Satisfies `ports.Events`.
+
+On Linux these are pidfds, inotify and two pipes under one selector. Elsewhere processes are looked at five times a
+second and a thread of the watchfiles package reports the files; that path was never run here.
+"""
+
+import os
+import selectors
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from agent_queue.ports import Woken
+from agent_queue.system.processes import MachineProcesses, alive
+from agent_queue.system.watch import FolderWatch
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+LOOK_S = 0.2
+WORKERS = 4
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class MachineEvents:
+    """A context manager: signals are caught and files watched while it is open."""
+
+    def __init__(self, processes: MachineProcesses, folders: Sequence[str]) -> None:
+        self._processes = processes
+        self._selector = selectors.DefaultSelector()
+        self._folders = FolderWatch(folders)
+        self._pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
+        self._finished: list[tuple[str, Any]] = []
+        self._signals: list[str] = []
+        self._looked_at: list[str] = []
+        self._workers: ThreadPoolExecutor | None = None
+        self._handlers: dict[int, Any] = {}
+
+    def __enter__(self) -> "MachineEvents":
+        os.set_blocking(self._pipe[0], False)
+        os.set_blocking(self._pipe[1], False)
+        self._selector.register(self._pipe[0], selectors.EVENT_READ, "pipe")
+        self._selector.register(self._folders.fileno(), selectors.EVENT_READ, "files")
+        for number in SIGNALS:
+            self._handlers[number] = signal.signal(number, self._on_signal)
+        signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.set_wakeup_fd(-1)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        if self._workers is not None:
+            self._workers.shutdown(wait=True)
+        self._folders.close()
+        self._selector.close()
+        for fd in self._pipe:
+            os.close(fd)
+
+    def watch_process(self, folder: str) -> bool:
+        """Wake when the shim of this run folder ends; False when there is none alive to watch."""
+        running = self._processes.running(folder)
+        if running is None or not alive(running):
+            return False
+        if not hasattr(os, "pidfd_open"):
+            self._looked_at.append(folder)
+            return True
+        try:
+            fd = os.pidfd_open(running["shim"])
+        except ProcessLookupError:
+            return False
+        if not alive(running):
+            os.close(fd)
+            return False
+        self._selector.register(fd, selectors.EVENT_READ, (folder, running["shim"]))
+        return True
+
+    def later(self, key: str, deed: Callable[[], Any]) -> None:
+        """Do something slow in a thread; its value or its exception comes back from `wait`."""
+        if self._workers is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._workers = ThreadPoolExecutor(WORKERS, "deed")
+        self._workers.submit(self._do, key, deed)
+
+    def wait(self, timeout_s: float | None) -> Woken:
+        """Wait until something happens, at most `timeout_s`; None waits for ever."""
+        if self._looked_at:
+            timeout_s = min(timeout_s, LOOK_S) if timeout_s is not None else LOOK_S
+        if self._signals or self._finished:
+            timeout_s = 0
+        ended: list[str] = []
+        files = False
+        for key, _ in self._selector.select(timeout_s):
+            match key.data:
+                case "pipe":
+                    with suppress(BlockingIOError):
+                        os.read(key.fd, 4096)
+                case "files":
+                    files = self._folders.drain() or files
+                case (folder, pid):
+                    self._selector.unregister(key.fd)
+                    os.close(key.fd)
+                    _reap(pid)
+                    ended.append(folder)
+        ended += self._look()
+        finished, self._finished = self._finished, []
+        signals, self._signals = self._signals, []
+        return Woken(ended=ended, finished=finished, signals=signals, files=files)
+
+    def _look(self) -> list[str]:
+        ended = []
+        for folder in self._looked_at:
+            running = self._processes.running(folder)
+            _reap((running or {}).get("shim", 0))
+            if running is None or not alive(running):
+                ended.append(folder)
+        self._looked_at = [folder for folder in self._looked_at if folder not in ended]
+        return ended
+
+    def _on_signal(self, number: int, _: object) -> None:
+        self._signals.append(signal.Signals(number).name)
+
+    def _do(self, key: str, deed: Callable[[], Any]) -> None:
+        value: Any
+        try:
+            value = deed()
+        except Exception as error:  # noqa: BLE001 - carried to the loop, which raises or judges it
+            value = error
+        self._finished.append((key, value))
+        with suppress(BlockingIOError):
+            os.write(self._pipe[1], b"\0")
+
+
+def _reap(pid: int) -> None:
+    """A shim of ours leaves a zombie until it is waited for; one that was adopted is not our child."""
+    with suppress(ChildProcessError):
+        if pid:
+            os.waitpid(pid, os.WNOHANG)
+
+
+def wait_until(ready: Callable[[], bool], *, seconds: float, every_s: float = 0.01) -> bool:
+    """Look until something is so; False when the time is over."""
+    end = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() >= end:
+            return False
+        time.sleep(every_s)
+    return True

@@ -1,0 +1,203 @@
+"""Every change of the queue's files. Nothing else writes them but the shim, which stands alone.
+
+A name appears only when its content is whole and on the disk; a job never overwrites another; an append is one line.
+"""
+
+import errno
+import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+
+from agent_queue.core.errors import StorageError
+from agent_queue.system import kernel
+
+FILE_MODE = 0o600
+FOLDER_MODE = 0o700
+
+
+class Calls:
+    """The system calls that files are changed by, in one place so that a model of a disk can stand in for them."""
+
+    open: Callable[..., int] = staticmethod(os.open)
+    write: Callable[[int, bytes], int] = staticmethod(os.write)
+    flush: Callable[[int], None] = staticmethod(kernel.flush)
+    close: Callable[[int], None] = staticmethod(os.close)
+    link: Callable[[str, str], None] = staticmethod(os.link)
+    unlink: Callable[[str], None] = staticmethod(os.unlink)
+    mkdir: Callable[[str, int], None] = staticmethod(os.mkdir)
+    rmdir: Callable[[str], None] = staticmethod(os.rmdir)
+    replace: Callable[[str, str], None] = staticmethod(os.replace)
+    rename_noreplace: Callable[[str, str], None] = staticmethod(kernel.rename_noreplace)
+    exchange: Callable[[str, str], None] = staticmethod(kernel.exchange)
+
+
+class Disk:
+    """Durable changes below one queue. `scratch` is a folder on the same file system for files not yet whole."""
+
+    def __init__(self, scratch: str, *, durable: bool = True, calls: Calls | None = None) -> None:
+        self._scratch = scratch
+        self._durable = durable
+        self._calls = calls or Calls()
+        self._serial = 0
+        self.fault = ""
+        """Set once the disk refused a flush: what was acknowledged before is safe, nothing more may be promised."""
+
+    def folder(self, path: str) -> None:
+        """Make a folder, and those above it; one that is there is fine."""
+        if os.path.isdir(path):
+            return
+        self.folder(os.path.dirname(path))
+        with suppress(FileExistsError):
+            self._calls.mkdir(path, FOLDER_MODE)
+        self.sync_folder(os.path.dirname(path))
+
+    def create(self, files: Sequence[tuple[str, bytes]]) -> list[bool]:
+        """Create files that must not be there yet, all in folders that exist; False where a name is taken.
+
+        They are on the disk, and only then visible, when it returns.
+        """
+        made: list[bool] = []
+        for path, data in files:
+            temporary = self._written(data)
+            try:
+                self._calls.link(temporary, path)
+                made.append(True)
+            except FileExistsError:
+                made.append(False)
+            finally:
+                self._calls.unlink(temporary)
+        for path, done in zip((path for path, _ in files), made, strict=True):
+            if done:
+                self._announce(path)
+        for folder in sorted({os.path.dirname(path) for path, _ in files}):
+            self.sync_folder(folder)
+        return made
+
+    def _announce(self, path: str) -> None:
+        # A watcher cannot tell a link from a file just begun; a close after writing says that it is whole.
+        with suppress(OSError):
+            self._calls.close(self._calls.open(path, os.O_WRONLY | os.O_CLOEXEC))
+
+    def put(self, path: str, data: bytes, *, durable: bool = True) -> None:
+        """Write a file as a whole, over an older one of that name."""
+        temporary = self._written(data, durable=durable)
+        try:
+            self._calls.replace(temporary, path)
+        except OSError:
+            self._calls.unlink(temporary)
+            raise
+        if durable:
+            self.sync_folder(os.path.dirname(path))
+
+    def append(self, lines: Iterable[tuple[str, bytes]], *, durable: bool = True) -> None:
+        """Append one line (ending in a newline) to each file, in one write each; flush them together.
+
+        Raises:
+            StorageError: a line is not wholly written or flushed. What is torn is skipped by every reader.
+        """
+        opened: list[tuple[str, int]] = []
+        new_folders: set[str] = set()
+        try:
+            for path, line in lines:
+                fd, fresh = self._open_for_append(path)
+                opened.append((path, fd))
+                if fresh:
+                    new_folders.add(os.path.dirname(path))
+                self._write_line(fd, path, line)
+            if durable:
+                for path, fd in opened:
+                    self._flush(fd, path)
+        finally:
+            for _, fd in opened:
+                self._calls.close(fd)
+        if durable:
+            for folder in sorted(new_folders):
+                self.sync_folder(folder)
+
+    def move(self, source: str, target: str) -> bool:
+        """Rename into a place that is free; False when `source` is gone or `target` is taken. Not yet flushed."""
+        try:
+            self._calls.rename_noreplace(source, target)
+        except (FileNotFoundError, FileExistsError):
+            return False
+        return True
+
+    def exchange(self, one: str, other: str) -> None:
+        """Swap two files in one step."""
+        self._calls.exchange(one, other)
+
+    def remove(self, path: str) -> None:
+        """Remove a file; one that is gone is fine."""
+        with suppress(FileNotFoundError):
+            self._calls.unlink(path)
+
+    def remove_folder(self, path: str) -> None:
+        """Remove an empty folder; one that is gone or not empty is left."""
+        with suppress(OSError):
+            self._calls.rmdir(path)
+
+    def sync_folder(self, path: str) -> None:
+        """Put a folder's names on the disk."""
+        if not self._durable:
+            return
+        fd = self._calls.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._flush(fd, path)
+        finally:
+            self._calls.close(fd)
+
+    def _written(self, data: bytes, *, durable: bool = True) -> str:
+        self._serial += 1
+        temporary = os.path.join(self._scratch, f"{os.getpid()}-{self._serial}-{os.urandom(4).hex()}")
+        fd = self._calls.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[self._calls.write(fd, bytes(rest)) :]
+            if durable:
+                self._flush(fd, temporary)
+        except (OSError, StorageError):
+            with suppress(OSError):
+                self._calls.unlink(temporary)
+            raise
+        finally:
+            self._calls.close(fd)
+        return temporary
+
+    def _open_for_append(self, path: str) -> tuple[int, bool]:
+        flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
+        try:
+            return self._calls.open(path, flags), False
+        except FileNotFoundError:
+            return self._calls.open(path, flags | os.O_CREAT, FILE_MODE), True
+
+    def _write_line(self, fd: int, path: str, line: bytes) -> None:
+        size = os.fstat(fd).st_size
+        if size and os.pread(fd, 1, size - 1) != b"\n":
+            line = b"\n" + line  # the tail was torn by a crash: begin on a line of our own
+        if self._calls.write(fd, line) != len(line):
+            raise StorageError(f"{path}: the disk took only a part of a line", hint="free some space, then try again")
+
+    def _flush(self, fd: int, path: str) -> None:
+        if not self._durable:
+            return
+        try:
+            self._calls.flush(fd)
+        except OSError as error:
+            # After a failed flush the kernel may drop the data and report success next time: never try again.
+            self.fault = f"{path}: {error.strerror}"
+            hint = "see `aq doctor`; nothing was acknowledged"
+            raise StorageError(f"the disk failed to flush {path}: {error.strerror}", hint=hint) from error
+
+
+def storage_error(error: OSError, path: str) -> StorageError:
+    """Say what a full, failing or read-only disk means for the person who asked for the change."""
+    hints = {
+        errno.ENOSPC: "the disk is full: free some space, then try again",
+        errno.EDQUOT: "your disk quota is used up: free some space, then try again",
+        errno.EROFS: "the file system is mounted read-only",
+        errno.EACCES: f"check who owns {path} and its mode",
+        errno.EPERM: f"check who owns {path} and its mode",
+    }
+    hint = hints.get(error.errno or 0, "nothing was acknowledged")
+    return StorageError(f"cannot write {error.filename or path}: {error.strerror}", hint=hint)

@@ -1,0 +1,52 @@
+"""What this machine offers: programs, who we are, what a child may see of our environment."""
+
+import fnmatch
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+
+from agent_queue.ports import Host
+
+INHERITED = (
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_*", "TZ", "TERM", "TMPDIR", "XDG_*", "SSH_AUTH_SOCK",
+    "http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS",
+)  # fmt: skip
+"""Variables that any agent, verify or setup command may see; `*` matches any ending."""
+
+
+def host() -> Host:
+    """This machine, as far as a command depends on it."""
+    return Host(is_root=os.geteuid() == 0, system="linux" if sys.platform.startswith("linux") else sys.platform)
+
+
+def find(name: str, path: str | None = None) -> str | None:
+    """A program by name on PATH, or by path; absolute, None when it is not there or not executable."""
+    found = shutil.which(os.path.expanduser(name), path=path)
+    return os.path.abspath(found) if found else None
+
+
+def child_environment(environment: Mapping[str, str], patterns: Iterable[str]) -> tuple[dict[str, str], list[str]]:
+    """What of our environment a child sees, and the names of what it does not."""
+    allowed = [*INHERITED, *patterns]
+    kept = {
+        name: value
+        for name, value in environment.items()
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in allowed)
+    }
+    return kept, sorted(environment.keys() - kept.keys())
+
+
+def version(program: str) -> str:
+    """The first line that a program prints for `--version`, '' when it does not within ten seconds."""
+    try:
+        done = subprocess.run(
+            [program, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+            timeout=10, check=False, env=child_environment(os.environ, ())[0],
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    lines = (done.stdout or done.stderr).strip().splitlines()
+    return lines[0].strip() if lines else ""

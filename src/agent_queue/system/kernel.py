@@ -1,0 +1,152 @@
+"""The platform in one module: what Linux offers, and a portable path for every other system.
+
+Linux paths were measured and are what the tests run. The macOS paths follow its manual pages; they were never run here.
+"""
+
+import errno
+import fcntl
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterator
+
+LINUX = sys.platform.startswith("linux")
+_AT_FDCWD = -100
+_NOREPLACE, _EXCHANGE = 1, 2
+_RENAME_SWAP, _RENAME_EXCL = 2, 4
+_F_FULLFSYNC = 51
+_UNSUPPORTED = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
+
+NETWORK_FILE_SYSTEMS = frozenset(
+    ("nfs", "nfs4", "cifs", "smb3", "smbfs", "afpfs", "9p", "fuse.sshfs", "glusterfs", "ceph", "lustre", "webdav")
+)
+"""File systems whose locks and renames a queue cannot rely on."""
+
+
+def rename_noreplace(source: str, target: str) -> None:
+    """Rename, never over an existing file.
+
+    Raises:
+        FileExistsError: `target` is there. FileNotFoundError: `source` is not.
+    """
+    if not _renameat2(source, target, _NOREPLACE, _RENAME_EXCL):
+        # One inode under two names until the unlink: recovery reads that as a move to finish.
+        os.link(source, target)
+        os.unlink(source)
+
+
+def exchange(one: str, other: str) -> None:
+    """Swap two files in one step; both must exist.
+
+    Raises:
+        OSError: ENOTSUP where the file system cannot do it.
+    """
+    if not _renameat2(one, other, _EXCHANGE, _RENAME_SWAP):
+        raise OSError(errno.ENOTSUP, "this file system cannot exchange two files", one)
+
+
+def _renameat2(source: str, target: str, linux_flag: int, mac_flag: int) -> bool:
+    call = _rename_call()
+    if call is None:
+        return False
+    code = call(os.fsencode(source), os.fsencode(target), linux_flag if LINUX else mac_flag)
+    if code == 0:
+        return True
+    if code in _UNSUPPORTED:
+        return False
+    raise OSError(code, os.strerror(code), source, None, target)
+
+
+@functools.cache
+def _rename_call() -> Callable[[bytes, bytes, int], int] | None:
+    """The C library's rename with flags, as a function that returns an errno, or None where there is none."""
+    import ctypes
+
+    library = ctypes.CDLL(None, use_errno=True)
+    function = getattr(library, "renameat2" if LINUX else "renamex_np", None)
+    if function is None:
+        return None
+
+    def call(source: bytes, target: bytes, flag: int) -> int:
+        paths = (_AT_FDCWD, source, _AT_FDCWD, target) if LINUX else (source, target)
+        failed = function(*paths, flag)
+        return ctypes.get_errno() if failed else 0
+
+    return call
+
+
+def flush(fd: int) -> None:
+    """Put a file or folder on the disk itself; macOS needs more than fsync for that."""
+    if sys.platform == "darwin":
+        fcntl.fcntl(fd, _F_FULLFSYNC)
+    else:
+        os.fsync(fd)
+
+
+@functools.cache
+def boot_id() -> str:
+    """A name of this boot of the machine: a process from another boot is surely dead."""
+    if LINUX:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    return _output(("sysctl", "-n", "kern.boottime")).replace(" ", "_")[:80]
+
+
+def start_time(pid: int) -> str:
+    """When a process began, in the kernel's own units; '' when it is gone. With boot id and pid it names a process."""
+    if LINUX:
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                return file.read().rpartition(b")")[2].split()[19].decode()
+        except (OSError, IndexError):
+            return ""
+    return _output(("ps", "-o", "lstart=", "-p", str(pid))).strip()
+
+
+def carriers(marker: str) -> Iterator[int]:
+    """Processes whose environment holds `AQ_RUN=<marker>`, this one excepted."""
+    wanted = f"AQ_RUN={marker}"
+    if LINUX:
+        for name in os.listdir("/proc"):
+            if name.isdigit() and int(name) != os.getpid() and _environment_has(name, wanted.encode()):
+                yield int(name)
+        return
+    for line in _output(("ps", "-axEww", "-o", "pid=,command=")).splitlines():
+        pid, _, rest = line.strip().partition(" ")
+        if wanted in rest.split() and int(pid) != os.getpid():
+            yield int(pid)
+
+
+def _environment_has(pid: str, wanted: bytes) -> bool:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return wanted in file.read().split(b"\0")
+    except OSError:
+        return False
+
+
+def file_system(path: str) -> str:
+    """The type of the file system that holds `path`, e.g. ext4; '' where it cannot be told."""
+    if not LINUX:
+        return _output(("stat", "-f", "%T", path)).strip()
+    best, found = "", ""
+    try:
+        real = os.path.realpath(path)
+        with open("/proc/self/mounts", encoding="utf-8", errors="replace") as file:
+            for line in file:
+                _, mount, kind, *_ = line.split(" ")
+                mount = mount.replace("\\040", " ")
+                if (real == mount or real.startswith(mount.rstrip("/") + "/")) and len(mount) >= len(best):
+                    best, found = mount, kind
+    except OSError:
+        return ""
+    return found
+
+
+def _output(argv: tuple[str, ...]) -> str:
+    import subprocess
+
+    try:
+        return subprocess.run(argv, capture_output=True, text=True, timeout=10, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""

@@ -1,0 +1,160 @@
+"""Life and death of agents: start a shim, read what it recorded, ask it to stop. Satisfies `ports.Processes`."""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from agent_queue.core.outcome import Exit, StopReason
+from agent_queue.ports import Lock, Start
+from agent_queue.system import kernel, shim
+from agent_queue.system.files import Disk
+
+
+class MachineProcesses:
+    """Processes of this machine, one shim for each."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self._python = getattr(sys, "_base_executable", "") or sys.executable
+        self._shim = _compiled_shim()
+
+    def start(self, start: Start, lock: Lock) -> None:
+        """Start a shim; it holds `lock` from now on, beside whoever else does. Call it from the main thread only."""
+        stop = start.stop
+        options = {
+            "locks": ":".join(map(str, lock.filenos())),
+            "deadline": f"{start.deadline_s:.3f}" if start.deadline_s else "",
+            "why": start.deadline_why.value,
+            "grace": f"{start.grace_s:.3f}",
+            "signal": str(int(getattr(signal, stop.signal))),
+            "target": stop.target.value,
+        }
+        text = ";".join(f"{key}={value}" for key, value in options.items())
+        argv = [self._python, "-I", "-S", self._shim, start.folder, start.cwd, text, *start.argv]
+        actions: list[tuple[Any, ...]] = [
+            (os.POSIX_SPAWN_OPEN, 0, start.stdin or os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, start.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ]
+        for number in lock.filenos():
+            os.set_inheritable(number, True)
+        try:
+            os.posix_spawn(self._python, argv, dict(start.env), file_actions=actions, setsid=True)
+        finally:
+            for number in lock.filenos():
+                os.set_inheritable(number, False)
+
+    def running(self, folder: str) -> Mapping[str, Any] | None:
+        """What run.json says, None before it is there."""
+        return _object(f"{folder}/run.json")
+
+    def exit(self, folder: str) -> Exit | None:
+        """What the shim recorded at the end, None before."""
+        found = _object(f"{folder}/exit.json")
+        if found is None:
+            return None
+        return Exit(
+            code=found.get("exit"), signal=found.get("signal"), duration_s=float(found.get("duration_s", 0.0)),
+            stragglers=int(found.get("stragglers", 0)), error=str(found.get("error", "")),
+        )  # fmt: skip
+
+    def stopped(self, folder: str) -> StopReason | None:
+        """Why the run was stopped, if anybody asked for that."""
+        found = _object(f"{folder}/stop.json")
+        if found is None:
+            return None
+        why = found.get("why")
+        return StopReason(why) if why in _REASONS else StopReason.TERMINATED
+
+    def ask_stop(self, folder: str, why: StopReason) -> None:
+        """Write stop.json, the first writer wins, then wake the shim if it lives. It looks there before it waits."""
+        text = json.dumps({"why": why.value, "at": round(time.time(), 3)}) + "\n"
+        self._disk.folder(folder)
+        self._disk.create([(f"{folder}/stop.json", text.encode())])
+        running = self.running(folder)
+        if running is not None:
+            signal_process(running, signal.SIGTERM)
+
+    def sweep(self, marker: str) -> int:
+        """Kill all carriers of this marker until a scan finds none; one scan alone misses late forks."""
+        killed: set[int] = set()
+        pause = 0.002
+        while found := list(kernel.carriers(marker)):
+            for pid in found:
+                with suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+            time.sleep(pause)
+            pause = min(pause * 2, 0.5)
+            if pause >= 0.5 and all(_undying(pid) for pid in found):
+                break
+        return len(killed)
+
+
+def alive(running: Mapping[str, Any]) -> bool:
+    """True while the shim of this record lives: same boot, same pid, same start time."""
+    pid = running.get("shim")
+    return (
+        isinstance(pid, int)
+        and running.get("boot_id") == kernel.boot_id()
+        and running.get("shim_start") == kernel.start_time(pid)
+    )
+
+
+def signal_process(running: Mapping[str, Any], number: signal.Signals) -> bool:
+    """Signal the shim of a record, and surely no other process; False when it is gone."""
+    pid = running.get("shim")
+    if not isinstance(pid, int):
+        return False
+    try:
+        if not hasattr(os, "pidfd_open"):
+            if alive(running):
+                os.kill(pid, number)
+            return alive(running)
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return False
+    try:
+        # The descriptor names one process for good: look at the start time only after it is open.
+        if not alive(running):
+            return False
+        signal.pidfd_send_signal(fd, number)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+def _undying(pid: int) -> bool:
+    """A process we may not kill, of another user, is not ours to wait for."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def _compiled_shim() -> str:
+    """The shim's cached bytecode saves its compilation at every start; its source serves as well."""
+    cached = getattr(shim, "__cached__", "")
+    return cached if cached and os.path.exists(cached) else str(shim.__file__)
+
+
+def _object(path: str) -> dict[str, Any] | None:
+    try:
+        with open(path, "rb") as file:
+            value = json.load(file)
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+_REASONS = frozenset(StopReason)

@@ -1,0 +1,267 @@
+"""The shim: one small process per job that starts the agent, alone signals it, and records how it ended.
+
+It is started as `python -I -S shim.py FOLDER CWD OPTIONS PROGRAM ARGUMENT...` with the agent's environment, standard
+input and log already in place, and the job's locks as inherited files. OPTIONS is `key=value` joined by `;`:
+locks (file numbers joined by `:`), deadline (s), why, grace (s), signal (number), target (leader or group).
+
+It stands alone: only builtin modules, so that it starts in milliseconds and stays small. A supervisor may die, be
+replaced or be told to leave agents running; the shim keeps deadlines and exit codes all the same. The job's locks are
+closed, and the job thereby no longer alive, only after exit.json is on the disk.
+"""
+
+import _signal  # type: ignore[import-not-found]  # `signal` itself imports enum: 3 ms
+import os
+import sys
+import time
+
+TERM, CHLD, ALRM, HUP, INT = 15, int(_signal.SIGCHLD), 14, 1, 2
+PR_SET_CHILD_SUBREAPER = 36
+RETRY_S = 0.002
+SLOWEST_RETRY_S = 1.0
+
+
+def main(folder: str, cwd: str, options: dict[str, str], argv: list[str]) -> None:
+    """Run one agent from start to recorded end. Returns when its whole tree is gone."""
+    began = time.monotonic()
+    locks = [int(number) for number in options.get("locks", "").split(":") if number]
+    for number in locks:
+        os.set_inheritable(number, False)  # a daemonised child of the agent would hold the job alive for ever
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, (TERM, CHLD, ALRM))
+    for number in (HUP, INT):
+        _signal.signal(number, _signal.SIG_IGN)
+    become_subreaper()
+    here = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    me = os.getpid()
+    identity = f'"shim":{me},"shim_start":"{start_of(me)}","boot_id":"{boot_id()}"'
+    put(here, "run.json", "{" + identity + "}\n")
+    agent, error = launch(cwd, argv)
+    if agent:
+        put(here, "run.json", f'{{{identity},"pid":{agent},"pidstart":"{start_of(agent)}"}}\n')
+        status = watch(here, agent, options, began)
+        stragglers = sweep()
+        code = os.waitstatus_to_exitcode(status)
+    else:
+        code, stragglers = (127 if error.startswith("No such file") else 126), 0
+    ended = f'"exit":{code if code >= 0 else "null"},"signal":{-code if code < 0 else "null"}'
+    took = f'"duration_s":{time.monotonic() - began:.3f},"stragglers":{stragglers},"error":{quoted(error)}'
+    put(here, "exit.json", "{" + ended + "," + took + "}\n", durable=True)
+
+
+def launch(cwd: str, argv: list[str]) -> tuple[int, str]:
+    """Start the agent in a session of its own, signals as in a fresh shell; (0, why) when it cannot be started."""
+    try:
+        os.chdir(cwd)
+        usual = (_signal.SIGPIPE, _signal.SIGXFSZ, HUP, INT, TERM, CHLD, ALRM)
+        return os.posix_spawn(argv[0], argv, os.environ, setsid=True, setsigmask=(), setsigdef=usual), ""
+    except OSError as error:
+        return 0, f"{error.strerror}: {error.filename or argv[0]}"
+
+
+def watch(here: int, agent: int, options: dict[str, str], began: float) -> int:
+    """Wait for the agent, keep its deadline, climb the stop ladder; returns its wait status."""
+    limit = float(options.get("deadline") or 0)
+    grace = float(options.get("grace") or 10)
+    deadline = began + limit if limit else None
+    stopping = exists(here, "stop.json")  # written before anybody could signal us
+    if stopping:
+        stop(agent, options)
+        deadline = time.monotonic() + grace
+    while True:
+        status = reaped(agent)
+        if status is not None:
+            return status
+        wait = None if deadline is None else deadline - time.monotonic()
+        if wait is not None and wait <= 0:
+            if stopping:
+                kill_tree()
+                deadline = time.monotonic() + SLOWEST_RETRY_S
+                continue
+            put_once(here, "stop.json", '{"why":"%s","at":%.3f}\n' % (options.get("why", "timeout"), time.time()))
+        elif wait_for_signal(wait) != TERM or stopping:
+            continue
+        elif not exists(here, "stop.json"):
+            put_once(here, "stop.json", '{"why":"terminated","at":%.3f}\n' % time.time())
+        stopping = True
+        stop(agent, options)
+        deadline = time.monotonic() + grace
+
+
+def wait_for_signal(seconds: float | None) -> int:
+    """Wait for TERM, CHLD or the timer; the portable way, since macOS has no sigtimedwait."""
+    _signal.setitimer(_signal.ITIMER_REAL, max(seconds, 0.001) if seconds is not None else 0)
+    return int(_signal.sigwait((TERM, CHLD, ALRM)))
+
+
+def reaped(agent: int) -> int | None:
+    """Reap what has ended; the agent's status when it was among it."""
+    try:
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == agent:
+                return status
+            if not pid:
+                return None
+    except ChildProcessError:
+        return 0  # cannot be: the agent is our child until we reap it
+
+
+def stop(agent: int, options: dict[str, str]) -> None:
+    """Ask the agent to end in its own way."""
+    number = int(options.get("signal") or TERM)
+    try:
+        if options.get("target") == "leader":
+            os.kill(agent, number)
+        else:
+            os.killpg(agent, number)
+    except OSError:
+        pass  # it is gone already
+
+
+def sweep() -> int:
+    """Kill whatever the agent left behind until the kernel says that no child is left; returns how many."""
+    count, pause = 0, RETRY_S
+    while True:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return count
+        if pid:
+            count += 1
+            continue
+        kill_tree()
+        time.sleep(pause)  # a kill takes a moment; a process of another user never dies by it
+        pause = min(pause * 2, SLOWEST_RETRY_S)
+
+
+def kill_tree() -> None:
+    """SIGKILL to every descendant. Orphans come to us, the subreaper, so that none can hide."""
+    for pid in descendants():
+        try:
+            os.kill(pid, 9)
+        except OSError:
+            pass
+
+
+def descendants() -> list[int]:
+    """Every process below this one."""
+    children: dict[int, list[int]] = {}
+    for pid, parent in parents():
+        children.setdefault(parent, []).append(pid)
+    found: list[int] = []
+    todo = [os.getpid()]
+    while todo:
+        for child in children.get(todo.pop(), ()):
+            found.append(child)
+            todo.append(child)
+    return found
+
+
+def parents() -> list[tuple[int, int]]:
+    """(process, parent) of every process."""
+    pairs: list[tuple[int, int]] = []
+    if not os.path.isdir("/proc/self"):
+        for line in os.popen("ps -axo pid=,ppid=").read().splitlines():  # no /proc: macOS
+            pid, parent = line.split()
+            pairs.append((int(pid), int(parent)))
+        return pairs
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            fields = stat_fields(name)
+            if fields:
+                pairs.append((int(name), int(fields[1])))
+    return pairs
+
+
+def stat_fields(pid: str) -> list[bytes]:
+    """The fields of /proc/PID/stat from the third on, [] when the process is gone."""
+    try:
+        number = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
+    except OSError:
+        return []
+    try:
+        return os.read(number, 4096).rpartition(b")")[2].split()
+    except OSError:
+        return []
+    finally:
+        os.close(number)
+
+
+def start_of(pid: int) -> str:
+    """When a process began: field 22 of its stat line, or what ps says."""
+    if os.path.isdir("/proc/self"):
+        fields = stat_fields(str(pid))
+        return fields[19].decode() if fields else ""
+    return os.popen(f"ps -o lstart= -p {pid}").read().strip()
+
+
+def boot_id() -> str:
+    """The name of this boot, spelled as `kernel.boot_id` spells it."""
+    try:
+        number = os.open("/proc/sys/kernel/random/boot_id", os.O_RDONLY)
+    except OSError:
+        return os.popen("sysctl -n kern.boottime").read().replace(" ", "_")[:80]
+    try:
+        return os.read(number, 64).decode().strip()
+    finally:
+        os.close(number)
+
+
+def become_subreaper() -> None:
+    """Orphans below us become our children. Linux only; elsewhere the scan for AQ_RUN is the net."""
+    if not sys.platform.startswith("linux"):
+        return
+    import _ctypes  # `ctypes` itself costs 10 ms
+
+    library = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]  # None: this program itself
+    _ctypes.call_function(_ctypes.dlsym(library, "prctl"), (PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+
+
+def exists(here: int, name: str) -> bool:
+    """True when the run folder has this file."""
+    try:
+        os.stat(name, dir_fd=here)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def put(here: int, name: str, text: str, *, durable: bool = False) -> None:
+    """Write a file of the run folder as a whole."""
+    temporary = written(here, name, text, durable=durable)
+    os.rename(temporary, name, src_dir_fd=here, dst_dir_fd=here)
+    if durable:
+        os.fsync(here)
+
+
+def put_once(here: int, name: str, text: str) -> None:
+    """Write a file of the run folder unless it is there: the first writer wins."""
+    temporary = written(here, name, text, durable=True)
+    try:
+        os.link(temporary, name, src_dir_fd=here, dst_dir_fd=here)
+    except FileExistsError:
+        pass
+    os.unlink(temporary, dir_fd=here)
+    os.fsync(here)
+
+
+def written(here: int, name: str, text: str, *, durable: bool) -> str:
+    """A temporary file with this text; returns its name."""
+    temporary = f".{name}.{os.getpid()}"
+    number = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600, dir_fd=here)
+    os.write(number, text.encode())
+    if durable:
+        os.fsync(number)
+    os.close(number)
+    return temporary
+
+
+def quoted(text: str) -> str:
+    """A JSON string."""
+    plain = "".join(c if c.isprintable() and c not in '"\\' else " " for c in text)
+    return f'"{plain}"'
+
+
+if __name__ == "__main__":
+    pairs = (pair.partition("=") for pair in sys.argv[3].split(";"))
+    main(sys.argv[1], sys.argv[2], {key: value for key, _, value in pairs}, sys.argv[4:])
+    os._exit(0)

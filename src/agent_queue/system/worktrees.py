@@ -1,0 +1,165 @@
+"""Where a job works: a git worktree of its own, at the same path for every run, or the folder itself."""
+
+import os
+from contextlib import suppress
+
+from agent_queue.core.errors import AqError
+from agent_queue.core.history import History
+from agent_queue.core.job import JobId, wip_branch
+from agent_queue.core.manifest import Manifest, Workspace
+from agent_queue.ports import Kept, Lock, Place, Plan
+from agent_queue.system.checkpoint import checkpoint
+from agent_queue.system.git import Git, GitError, repository
+
+
+class WorkspaceError(AqError):
+    """The workspace cannot be made; the text says why."""
+
+
+class MachineWorkspaces:
+    """Satisfies `ports.Workspaces`. `folder` holds one worktree per job."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def plan(self, manifest: Manifest) -> Plan:
+        """Look where a job will work, without starting a process."""
+        if manifest.cwd is None:
+            return Plan(cwd="", problem="no cwd; add `cwd: PATH` to its frontmatter or to [defaults] in config.toml")
+        cwd = os.path.abspath(os.path.expanduser(manifest.cwd))
+        if not os.path.isdir(cwd):
+            return Plan(cwd=cwd, problem=f"its cwd {cwd} is not there")
+        top = repository(cwd)
+        if top is None and manifest.workspace is Workspace.WORKTREE:
+            return Plan(cwd=cwd, problem=f"workspace: worktree, and {cwd} is not in a git repository")
+        return Plan(cwd=cwd, repository=top, worktree=top is not None and manifest.workspace is not Workspace.IN_PLACE)
+
+    def open(self, job: JobId, plan: Plan, past: History, lock: Lock, manifest: Manifest) -> Place:
+        """Make the workspace ready: the branch is there, the worktree on it, what earlier runs left lies in it.
+
+        Raises:
+            WorkspaceError, GitError: it cannot be; nothing of the user's was changed.
+        """
+        if plan.repository is None:
+            return Place(cwd=plan.cwd)
+        user = Git(plan.repository, lock.filenos())
+        if user.ask("rev-parse", "-q", "--verify", "HEAD^{commit}") is None:
+            raise WorkspaceError(f"{plan.repository} has no commit yet; a branch needs one to start from")
+        branch = wip_branch(job, past.life)
+        if past.fresh:
+            _set_aside(user, job, branch, past.run - 1)
+        base = self._base(user, past, manifest, branch)
+        if not plan.worktree:
+            start = user.run("rev-parse", "HEAD^{tree}")
+            return Place(cwd=plan.cwd, root=plan.repository, branch=branch, base=base, start=start)
+        path = os.path.join(self._folder, job)
+        self._attach(user, path, branch, base)
+        inner = os.path.join(path, os.path.relpath(os.path.realpath(plan.cwd), plan.repository))
+        cwd = os.path.normpath(inner)
+        if not os.path.isdir(cwd):
+            raise WorkspaceError(f"{plan.cwd} is not part of {base[:12]}; commit it first, or use workspace: in-place")
+        here = Git(path, lock.filenos())
+        return Place(cwd=cwd, root=path, branch=branch, base=base, start=here.run("rev-parse", "HEAD^{tree}"))
+
+    def keep(self, job: JobId, place: Place, why: str, lock: Lock) -> Kept:
+        """Commit what is there to the job's branch.
+
+        Raises:
+            GitError: git refused; the files are where they were.
+        """
+        if place.root is None or place.branch is None or place.base is None:
+            return Kept(facts={}, changed=None, note="wip: cwd not a git repo")
+        own = os.path.dirname(place.root) == self._folder
+        git = Git(place.root, lock.filenos())
+        message = f"aq wip: {job} ({why})"
+        saved = checkpoint(git, branch=place.branch, base=place.base, message=message, own_worktree=own)
+        facts = {
+            "wip_branch": place.branch, "wip_base": place.base, "wip_commit": saved.commit,
+            "files_changed": saved.files_changed, "lines_added": saved.lines_added,
+            "lines_deleted": saved.lines_deleted,
+        }  # fmt: skip
+        return Kept(facts=facts, changed=saved.tree != place.start)
+
+    def close(self, job: JobId, past: History) -> str:
+        """Remove the worktree when its every tracked and untracked file is on the branch; else say why it stays."""
+        path = os.path.join(self._folder, job)
+        if not os.path.isdir(path):
+            return ""
+        here = Git(path)
+        status = here.ask("status", "--porcelain", "--untracked-files=all")
+        branch, head = past.state.get("wip_branch"), here.ask("symbolic-ref", "-q", "HEAD")
+        if status is None:
+            return f"{path} is no worktree any more; look at it, then remove it by hand"
+        if status or head != f"refs/heads/{branch}":
+            return f"{path} holds work that is not on {branch}; `aq requeue` it or commit it there"
+        common = here.run("rev-parse", "--path-format=absolute", "--git-common-dir")
+        user = Git(common)
+        user.ask("worktree", "unlock", path)
+        user.run("worktree", "remove", "--force", path)
+        return ""
+
+    def _base(self, user: Git, past: History, manifest: Manifest, branch: str) -> str:
+        known = past.state.get("wip_base")
+        if known and not past.fresh and user.ask("rev-parse", "-q", "--verify", f"refs/heads/{branch}"):
+            return str(known)
+        wanted = manifest.base or "HEAD"
+        found = user.ask("rev-parse", "-q", "--verify", f"{wanted}^{{commit}}")
+        if found is None:
+            raise WorkspaceError(f"base: {wanted} is no commit of {user.folder}")
+        return found
+
+    def _attach(self, user: Git, path: str, branch: str, base: str) -> None:
+        """Have a worktree at `path` with HEAD on `branch`, its files as they are there or as the last run left them."""
+        ref = f"refs/heads/{branch}"
+        here = Git(path, user.keep_open)
+        if os.path.isdir(path) and here.ask("rev-parse", "--is-inside-work-tree") == "true" and _top(here) == path:
+            if here.ask("symbolic-ref", "-q", "HEAD") != ref or here.ask("rev-parse", "-q", "--verify", ref) is None:
+                self._switch(user, here, branch, base)
+            return
+        with suppress(OSError):
+            os.rmdir(path)  # what a killed `worktree add` leaves may be an empty folder; anything else is refused
+        if os.path.lexists(path):
+            raise WorkspaceError(f"{path} is in the way and is no worktree; look at it, then remove it")
+        exists = user.ask("rev-parse", "-q", "--verify", ref) is not None
+        _refuse_if_elsewhere(user, ref, path)
+        target = (branch,) if exists else ("-b", branch)
+        start = () if exists else (base,)
+        lock = ("--lock", "--reason", "an agent-queue job works here")
+        user.run("worktree", "prune", "--expire", "now")
+        user.run("worktree", "add", "--quiet", "--force", "--force", *lock, *_order(target, path, start), limit_s=600)
+
+    def _switch(self, user: Git, here: Git, branch: str, base: str) -> None:
+        """The agent left HEAD elsewhere: everything there is on the branch by now, so only HEAD and index go back."""
+        if user.ask("rev-parse", "-q", "--verify", f"refs/heads/{branch}") is None:
+            user.run("branch", "--no-track", branch, base)
+        here.run("symbolic-ref", "HEAD", f"refs/heads/{branch}")
+        here.run("read-tree", "--reset", "-u", "HEAD", limit_s=600)
+
+
+def _refuse_if_elsewhere(user: Git, ref: str, path: str) -> None:
+    """A person who has the job's branch checked out keeps it."""
+    where = ""
+    for row in user.run("worktree", "list", "--porcelain").splitlines():
+        if row.startswith("worktree "):
+            where = row.removeprefix("worktree ")
+        elif row == f"branch {ref}" and where != path:
+            name = ref.removeprefix("refs/heads/")
+            raise WorkspaceError(f"{name} is checked out at {where}; switch that to another branch")
+
+
+def _order(target: tuple[str, ...], path: str, start: tuple[str, ...]) -> tuple[str, ...]:
+    return (*target, path, *start) if target[0] == "-b" else (path, *target)
+
+
+def _top(git: Git) -> str | None:
+    return git.ask("rev-parse", "--show-toplevel")
+
+
+def _set_aside(user: Git, job: JobId, branch: str, run: int) -> None:
+    """Keep the branch of earlier runs under another name; the job begins again at its base."""
+    tip = user.ask("rev-parse", "-q", "--verify", f"refs/heads/{branch}")
+    if tip is None:
+        return
+    with suppress(GitError):  # a second try after a crash finds the name taken, by the same commit
+        user.run("update-ref", f"refs/heads/aq/old/{job}/{run}", tip, "0" * len(tip))
+    user.run("update-ref", "-d", f"refs/heads/{branch}", tip)
