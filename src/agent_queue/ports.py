@@ -165,6 +165,8 @@ class Changes:
     """Ids that no longer wait in the inbox."""
     by_hand: Sequence[Job] = ()
     """Jobs that a person moved, in their new place, already journaled."""
+    look_again_s: float | None = None
+    """When a file that is still being written should be looked at again."""
 
 
 class RunFolder(Protocol):
@@ -178,11 +180,28 @@ class RunFolder(Protocol):
     def log(self, name: str, offset: int, limit: int) -> bytes:
         """Up to `limit` bytes of a log from `offset` on; b'' at its end or when there is none."""
 
+    def written_at(self, name: str) -> float | None:
+        """When a log last grew, epoch seconds; None when there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """A file of the queue that came, went or was written; an empty path stands for any. `whole`: its writer is done."""
+
+    path: str
+    whole: bool = False
+
 
 class Queue(Protocol):
     """Where jobs lie. Every write is on disk when the call returns."""
 
-    def look(self, *, everything: bool = False) -> Changes: ...
+    def look(self, files: Sequence[FileChange] | None = None) -> Changes:
+        """What changed, looking at these files only; None looks at everything."""
+
+    def create(self, files: Sequence[tuple[JobId, bytes]]) -> list[bool]:
+        """Put new jobs into the inbox; False where the id is taken."""
+
+    def taken(self, job: JobId) -> bool: ...
     def jobs(self, *stages: Stage) -> list[Job]: ...
     def job(self, job: JobId) -> Job | None: ...
     def file(self, job: JobId) -> JobFile: ...
@@ -193,7 +212,10 @@ class Queue(Protocol):
     def settle(self, moves: Sequence[Move]) -> list[Move]:
         """Carry moves out, journal first; returns those that were. A file that a person took meanwhile is left."""
 
-    def note(self, job: JobId, entry: Entry) -> None: ...
+    def finish(self, job: Job) -> bool:
+        """Carry out the move that the journal announced and a crash cut short."""
+
+    def note(self, job: JobId, entry: Entry, *, durable: bool = True) -> None: ...
     def past(self, job: JobId) -> History: ...
     def run_folder(self, job: JobId, run: int) -> RunFolder: ...
 
@@ -277,13 +299,13 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Woken:
-    """Why a wait ended: `ended` folders' processes, finished deeds by key, signals by name, or a change of files."""
+    """Why a wait ended: `ended` folders' processes, finished deeds by key, signals by name, or changed files."""
 
     ended: Sequence[str] = ()
     finished: Sequence[tuple[str, Any]] = ()
     """(key, value or exception) of each deed handed to `later`."""
     signals: Sequence[str] = ()
-    files: bool = False
+    files: Sequence[FileChange] = ()
 
 
 class Events(Protocol):

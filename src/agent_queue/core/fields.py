@@ -1,19 +1,19 @@
 """The kinds of value a manifest key can have: how each is read, written back, and described as JSON Schema."""
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from agent_queue.core.frontmatter import Node, NodeError
+from agent_queue.core.frontmatter import Node, NodeError, quoted
 from agent_queue.core.outcome import FAILURES, Failure
 from agent_queue.core.retry import NEVER, Retry
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s|m|h|d)")
-_COUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kKmM]?)")
+_COUNT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([kKmM]?)")
 LONGEST_S = 3650 * 86400.0
 TRUE = frozenset(("true", "yes", "on"))
 FALSE = frozenset(("false", "no", "off"))
@@ -171,8 +171,10 @@ def _mapping(node: Node, allowed: tuple[str, ...], name: str) -> dict[str, Node]
 
 
 def show(value: Any) -> str:
-    """Write a scalar or list as one line of YAML; JSON is YAML, and its quoting is never ambiguous."""
-    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+    """Write a flag, a text or a list of texts as one line of YAML that reads back as the same value."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(quoted, value))}]"
+    return str(value).lower() if isinstance(value, bool) else quoted(value)
 
 
 def show_duration(value: float) -> str:
@@ -180,7 +182,7 @@ def show_duration(value: float) -> str:
     for unit in ("d", "h", "m"):
         if value and value % _UNITS[unit] == 0:
             return f"{value / _UNITS[unit]:.0f}{unit}"
-    return f"{value:.0f}s" if value == int(value) else f"{value:f}s"
+    return f"{value:.0f}s" if value == int(value) else f"{Decimal(repr(value)):f}s"
 
 
 def show_retry(value: Retry) -> str:

@@ -4,14 +4,16 @@
 depth over 20 and more than 64 KiB are refused: an instruction file needs none of them.
 """
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import yaml
 
 LARGEST = 64 * 1024
 DEEPEST = 20
+MESSAGE = 400
 
 Value = str | int | float | bool | None
 _LOADER: type[yaml.CSafeLoader] | type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -24,6 +26,9 @@ _INTEGER = re.compile(r"[-+]?[0-9]{1,300}")
 _OCTAL = re.compile(r"0o([0-7]{1,300})")
 _HEXADECIMAL = re.compile(r"0x([0-9a-fA-F]{1,300})")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# What JSON leaves as it is and YAML refuses, or takes for the end of a line.
+_NOT_IN_QUOTES = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +54,10 @@ class Problem:
     warning: bool = False
 
     def at(self, name: str) -> str:
-        """Say it the way compilers do: `file:line:column: message`."""
-        return f"{name}:{self.line}:{self.column}: {'warning: ' if self.warning else ''}{self.message}"
+        """Say it the way compilers do, on one line: `file:line:column: message`."""
+        # It may quote the file: whatever stands there, a terminal gets no control character and no endless line.
+        said = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in self.message[:MESSAGE])
+        return f"{name}:{self.line}:{self.column}: {'warning: ' if self.warning else ''}{said}"
 
 
 class NodeError(Exception):
@@ -70,13 +77,12 @@ def decode(data: bytes) -> str:
     Raises:
         NodeError: the bytes are not UTF-8; it names the first that is not.
     """
+    text = data.removeprefix(b"\xef\xbb\xbf")
     try:
-        return data.decode("utf-8-sig")
+        return text.decode()
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
-        place = Node(None, line, column)
-        raise NodeError(place, f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8") from None
+        place = _position(text[: error.start].decode(), 1)
+        raise NodeError(place, f"byte 0x{text[error.start]:02x} is not UTF-8; save the file as UTF-8") from None
 
 
 def split(text: str) -> tuple[str, str]:
@@ -108,19 +114,59 @@ def read(head: str) -> dict[str, tuple[Node, Node]]:
     Raises:
         NodeError: anything that is no plain mapping of plain values, with its place.
     """
+    if found := _UNPRINTABLE.search(head):
+        place = _position(head[: found.start()], 2)
+        raise NodeError(
+            place, f"character U+{ord(found[0]):04X} may not stand in frontmatter; in quotes, write \\u and its number"
+        )
     try:
         root = _Composer(yaml.parse(head, Loader=_LOADER)).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Node(None, mark.line + 2, mark.column + 1) if mark else _START
         raise NodeError(place, str(error.problem or error.context or "this is no YAML")) from None
-    except yaml.YAMLError as error:
-        raise NodeError(_START, f"this is no YAML: {str(error).splitlines()[0]}") from None
     if root is None:
         return {}
     if not isinstance(root.value, dict):
         raise NodeError(root, "the frontmatter must be lines of 'key: value'")
     return root.value
+
+
+def insert(head: str, lines: Mapping[str, str]) -> str:
+    """Say keys in a frontmatter, after the ones it has; `lines` maps a key to its value as YAML.
+
+    Where a line cannot simply be added (an inline or indented mapping, a key that stands there already), all of the
+    frontmatter is written anew, with the same values and without its comments.
+
+    Raises:
+        NodeError: the frontmatter as it is cannot be read.
+    """
+    before = read(head)
+    longer = head + ("" if not head or head.endswith("\n") else "\n") + "".join(f"{k}: {v}\n" for k, v in lines.items())
+    try:
+        if list(read(longer)) == [*before, *lines]:
+            return longer
+    except NodeError:
+        pass
+    kept = {quoted(key): _written(node) for key, (_, node) in before.items() if key not in lines}
+    return "".join(f"{key}: {value}\n" for key, value in {**kept, **lines}.items())
+
+
+def quoted(text: str) -> str:
+    """Write text in quotes, so that it reads back as the same text whatever is in it."""
+    return _NOT_IN_QUOTES.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))
+
+
+def _written(node: Node) -> str:
+    match node.value:
+        case dict() as pairs:
+            return "{" + ", ".join(f"{quoted(key)}: {_written(value)}" for key, (_, value) in pairs.items()) + "}"
+        case list() as items:
+            return "[" + ", ".join(map(_written, items)) + "]"
+        case str() as text:
+            return quoted(text)
+        case _:
+            return node.text or "null"
 
 
 class _Composer:
@@ -181,6 +227,11 @@ def _place(event: yaml.Event) -> Node:
     # The opening fence is line 1 of the file, and marks count from 0.
     mark = event.start_mark
     return Node(None, mark.line + 2, mark.column + 1) if mark else _START
+
+
+def _position(before: str, first: int) -> Node:
+    """Where the text after `before` stands; its first line is line `first`."""
+    return Node(None, before.count("\n") + first, len(before) - before.rfind("\n"))
 
 
 def _resolve(text: str) -> Value:

@@ -52,6 +52,10 @@ class History:
 NEW = History()
 
 
+YEAR_10000 = 253402300800.0
+"""In epoch seconds: no date can be told from here on."""
+
+
 def fold(entries: Iterable[Entry], *, skipped: int = 0) -> History:
     """Add up a journal, last value wins. Entries of unknown kinds contribute their state keys all the same."""
     state: Entry = {}
@@ -78,7 +82,7 @@ def fold(entries: Iterable[Entry], *, skipped: int = 0) -> History:
         seq=seq, kind=kind, stage=stage, origin=origin, unfinished=unfinished, life=life, fresh=fresh,
         skipped=skipped, state=state,
         run=_count(state, "run"), attempts=_count(state, "attempts"), recoveries=_count(state, "recoveries"),
-        next_eligible=float(state.get("next_eligible") or 0.0),
+        next_eligible=_epoch(state.get("next_eligible")),
     )  # fmt: skip
 
 
@@ -88,7 +92,12 @@ def _stage(name: object) -> Stage | None:
 
 def _count(values: Mapping[str, Any], key: str) -> int:
     value = values.get(key, 0)
-    return value if isinstance(value, int) and value >= 0 else 0
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
+
+
+def _epoch(value: object) -> float:
+    # A foreign line may say anything; a job must not wait for ever, nor the fold break, on what is no date.
+    return float(value) if isinstance(value, int | float) and 0 <= value < YEAR_10000 else 0.0
 
 
 _STAGES = frozenset(Stage)

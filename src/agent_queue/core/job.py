@@ -73,9 +73,9 @@ def slug(text: str, *, length: int = 60) -> str:
 
 def renamed(stem: str) -> str:
     """Suggest the nearest legal job id for a file that has an illegal one."""
-    kept = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[: ID_LENGTH - 8]
-    kept = re.sub(r"\.{2,}", ".", kept).removesuffix(".lock")
-    return kept or "job"
+    kept = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).lstrip("-._")
+    kept = re.sub(r"\.{2,}", ".", kept)[: ID_LENGTH - 8]
+    return re.sub(r"(\.lock|[-._])+\Z", "", kept) or "job"
 
 
 def wip_branch(job: JobId, life: int = 1) -> str:

@@ -11,7 +11,13 @@ from agent_queue.core.job import JobId, Result, Stage
 from agent_queue.core.outcome import FAILURES, Broke, Done, Failure, Fault, Held, Outcome, Refused
 from agent_queue.core.retry import NEVER, Retry, may_retry, wait_before
 
-WAITING_STAGES = (Stage.INBOX, Stage.REVIEW, Stage.TESTING)
+_ENDINGS: dict[Stage, tuple[type[Outcome], ...]] = {
+    Stage.INBOX: (Refused,),
+    Stage.BUILDING: (Done, Broke, Held, Refused),
+    Stage.REVIEW: (Done, Broke, Held, Refused),
+    Stage.TESTING: (Done,),
+}
+"""What can end where: a job that never started has no attempt to give back, and testing is a person's stage."""
 
 
 class Kind(StrEnum):
@@ -80,18 +86,14 @@ class Move:
             "to": self.target.value, "run": self.run, "attempts": self.attempts, "recoveries": self.recoveries,
             "next_eligible": self.next_eligible, "fresh": self.fresh,
         }  # fmt: skip
-        if self.result is not None:
-            entry["result"] = self.result.value
-        if self.failure is not None:
-            entry["failure"] = self.failure.value
-        return entry
+        told = {"result": self.result, "failure": self.failure}
+        return entry | {key: value.value for key, value in told.items() if value is not None}
 
 
 def begin(job: Job) -> Move:
     """Take a waiting job into work. The attempt is charged now, before anything can crash."""
     _need(job, "start", Stage.INBOX)
-    past = job.past
-    return _move(Kind.BEGIN, job, Stage.BUILDING, run=past.run + 1, attempts=past.attempts + 1)
+    return _move(Kind.BEGIN, job, Stage.BUILDING, run=job.past.run + 1, attempts=job.past.attempts + 1)
 
 
 def decide(job: Job, outcome: Outcome, policy: Policy, now: datetime, roll: float) -> Move:
@@ -100,19 +102,18 @@ def decide(job: Job, outcome: Outcome, policy: Policy, now: datetime, roll: floa
     `now` is aware; `roll` in [0, 1) comes from the caller's dice.
 
     Raises:
-        IllegalMoveError: the job lies in a stage where aq does no work.
+        IllegalMoveError: the job lies in a stage where nothing ends in this way.
     """
-    _need(job, "settle", Stage.INBOX, Stage.BUILDING, Stage.REVIEW, Stage.TESTING)
+    if not isinstance(outcome, _ENDINGS.get(job.stage, ())):
+        raise IllegalMoveError(f"{job.id} lies in {job.stage}: nothing there ends as {type(outcome).__name__}")
     match outcome:
         case Done():
             return _onward(job, policy)
         case Refused(result=result, reason=reason):
             return _move(Kind.FAIL, job, Stage.FAILED, result=result, reason=reason)
         case Held(reason=reason, until=until):
-            attempts = max(job.past.attempts - 1, 0)
-            eligible = max(until.timestamp(), 0.0) if until > now else 0.0
-            return _move(Kind.HOLD, job, Stage.INBOX, attempts=attempts, next_eligible=eligible,
-                         result=Result.HELD, reason=reason)  # fmt: skip
+            return _move(Kind.HOLD, job, Stage.INBOX, attempts=max(job.past.attempts - 1, 0), result=Result.HELD,
+                         next_eligible=until.timestamp() if until > now else 0.0, reason=reason)  # fmt: skip
         case Broke(kind=kind, reason=reason):
             return _broken(job, kind, reason, policy, now, roll)
         case _:
@@ -189,7 +190,7 @@ def cancel(job: Job) -> Move:
     """A person does not want it any more. A running agent is stopped first, by whoever holds the job."""
     if job.stage is Stage.BUILDING:
         raise BusyError(f"{job.id} is running; its agent must be stopped first")
-    _need(job, "cancel", *WAITING_STAGES)
+    _need(job, "cancel", Stage.INBOX, Stage.REVIEW, Stage.TESTING)
     return _move(Kind.CANCEL, job, Stage.FAILED, result=Result.CANCELLED, reason="cancelled by a person")
 
 
@@ -201,8 +202,7 @@ def requeue(job: Job, *, fresh: bool = False) -> Move:
 
 def recover(job: Job) -> Move:
     """Charge an attempt for a file found in building that no claim of ours brought there."""
-    past = job.past
-    return _move(Kind.BEGIN, job, Stage.BUILDING, run=past.run + 1, attempts=past.attempts + 1)
+    return _move(Kind.BEGIN, job, Stage.BUILDING, run=job.past.run + 1, attempts=job.past.attempts + 1)
 
 
 def by_hand(job: Job) -> Move | None:
@@ -213,10 +213,9 @@ def by_hand(job: Job) -> Move | None:
     past = job.past
     if past.stage is None or past.stage is job.stage or (past.unfinished and job.stage is past.origin):
         return None
-    origin = past.stage
-    moved = Job(id=job.id, stage=origin, past=past)
+    moved = Job(id=job.id, stage=past.stage, past=past)
     if job.stage is Stage.INBOX:
-        kind = Kind.REBORN if origin is Stage.SHIPPED else Kind.BY_HAND
+        kind = Kind.REBORN if past.stage is Stage.SHIPPED else Kind.BY_HAND
         return _move(kind, moved, job.stage, attempts=0, recoveries=0, fresh=kind is Kind.REBORN)
     results = {Stage.REVIEW: Result.REVIEW, Stage.TESTING: Result.TESTING, Stage.SHIPPED: Result.SHIPPED,
                Stage.FAILED: Result.CANCELLED}  # fmt: skip
@@ -230,8 +229,8 @@ TRANSITIONS: tuple[tuple[Stage, Stage, str], ...] = (
     (Stage.BUILDING, Stage.INBOX, "retry, hold, recover"),
     (Stage.BUILDING, Stage.FAILED, "broke, refused, cancel"),
     (Stage.REVIEW, Stage.TESTING, "verified, promote"),
-    (Stage.REVIEW, Stage.INBOX, "retry, requeue"),
-    (Stage.REVIEW, Stage.FAILED, "verify failed, reject, cancel"),
+    (Stage.REVIEW, Stage.INBOX, "retry, hold, recover, requeue"),
+    (Stage.REVIEW, Stage.FAILED, "broke, refused, reject, cancel"),
     (Stage.TESTING, Stage.SHIPPED, "ship"),
     (Stage.TESTING, Stage.INBOX, "requeue"),
     (Stage.TESTING, Stage.FAILED, "reject, cancel"),
@@ -242,8 +241,7 @@ TRANSITIONS: tuple[tuple[Stage, Stage, str], ...] = (
 
 def _need(job: Job, deed: str, *stages: Stage) -> None:
     if job.stage not in stages:
-        places = " or ".join(stages)
-        raise IllegalMoveError(f"{job.id} lies in {job.stage}: only a job in {places} can {deed}")
+        raise IllegalMoveError(f"{job.id} lies in {job.stage}: only a job in {' or '.join(stages)} can {deed}")
 
 
 def _move(

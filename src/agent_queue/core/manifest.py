@@ -9,7 +9,7 @@ from typing import Any
 from agent_queue.core import fields
 from agent_queue.core.errors import ManifestError
 from agent_queue.core.fields import MANUAL_REVIEW, NO_LIMITS, Budget, Kind, ReviewPolicy
-from agent_queue.core.frontmatter import Node, NodeError, Problem, decode, read, split
+from agent_queue.core.frontmatter import Node, NodeError, Problem, decode, insert, read, split
 from agent_queue.core.retry import NEVER, Retry
 
 
@@ -118,55 +118,51 @@ class Key:
     meaning: str
 
 
-def _keys() -> dict[str, Key]:
-    rows: tuple[tuple[str, Kind, str, str], ...] = (
-        ("engine", fields.TEXT, "config, AGENT_QUEUE_ENGINE",
-         "agent program: an adapter's name or `module:Class`; beats engine-class"),
-        ("engine-class", fields.TEXT, "", "a class of engines, the first available one is taken"),
-        ("prefers-engine", fields.WORDS, "", "engines to try first within the class"),
-        ("fallback", fields.WORDS, "", "engines to go on with when the engine's lane is parked"),
-        ("model", fields.TEXT, "the engine's own", "model name, passed to the engine"),
-        ("args", fields.TEXTS, "", "further arguments, passed to the engine"),
-        ("cwd", fields.TEXT, "folder of `aq add`", "where the agent works; must exist; `~` expands"),
-        ("workspace", fields.choice(Workspace), "worktree in a git repository, else in-place",
-         "a git worktree of its own, or the folder itself"),
-        ("base", fields.TEXT, "HEAD", "the ref that the job's branch starts from"),
-        ("dirty", fields.choice(Dirty), "announce", "what becomes of uncommitted changes of the checkout"),
-        ("yolo", fields.FLAG, "false", "true: all tools without asking; false: the narrowest mode that can edit here"),
-        ("lock", fields.WORDS, "none with a worktree; the repository in-place",
-         "mutex names: jobs that share one never overlap; `cwd` names the repository"),
-        ("timeout", fields.DURATION, "none", "longest run of the agent, awake time"),
-        ("verify", fields.TEXTS, "AGENT_QUEUE_VERIFY",
-         "command(s) run in the workspace by `/bin/sh -c` after the agent ended well, in order, to the first failure"),
-        ("verify-timeout", fields.DURATION, "30m", "longest run of the verify commands together"),
-        ("priority", fields.choice(Priority), "medium", "ties go to the oldest"),
-        ("capabilities", fields.WORDS, "", "what the host must offer"),
-        ("profile", fields.TEXT, "", "persona put before the body, and defaults for other keys"),
-        ("allowed-scope", fields.TEXTS, "", "globs of paths the job may change"),
-        ("scope", fields.choice(Scope), "warn", "what a change outside allowed-scope does"),
-        ("deps", fields.WORDS, "", "idempotency keys or job ids that must be shipped first"),
-        ("deps-mode", fields.choice(DepsMode), "hard", "`soft`: testing suffices"),
-        ("idempotency-key", fields.TEXT, "", "the same key and body twice make one job"),
-        ("retry", fields.RETRY, "none",
-         "`{max, backoff, on, stop_on_repeat}`: `max` runs after the first, on these failures"),
-        ("budget", fields.BUDGET, "", "`{usd, tokens, turns, wall, strict}`: limits of a run"),
-        ("tracker-item", fields.TEXT, "", "the tracker's name of this job"),
-        ("review-policy", fields.REVIEW_POLICY, "manual",
-         "`auto` promotes from review without a verify; `{reviewers: [...]}` is recorded"),
-        ("ship", fields.choice(Ship), "manual", "`auto` ships from testing by itself"),
-        ("artifacts", fields.TEXTS, "", "globs copied to the run's folder when it ends"),
-        ("prefers", fields.WORDS, "", "recorded"),
-        ("repo", fields.TEXT, "", "recorded"),
-        ("baseBranch", fields.TEXT, "", "recorded"),
-        ("kind", fields.TEXT, "", "recorded"),
-    )  # fmt: skip
-    return {
-        name: Key(attribute=name.replace("baseB", "base_b").replace("-", "_"), kind=kind, default=default, meaning=text)
-        for name, kind, default, text in rows
-    }
-
-
-KEYS = _keys()
+_ROWS: tuple[tuple[str, Kind, str, str], ...] = (
+    ("engine", fields.TEXT, "config, AGENT_QUEUE_ENGINE",
+     "agent program: an adapter's name or `module:Class`; beats engine-class"),
+    ("engine-class", fields.TEXT, "", "a class of engines, the first available one is taken"),
+    ("prefers-engine", fields.WORDS, "", "engines to try first within the class"),
+    ("fallback", fields.WORDS, "", "engines to go on with when the engine's lane is parked"),
+    ("model", fields.TEXT, "the engine's own", "model name, passed to the engine"),
+    ("args", fields.TEXTS, "", "further arguments, passed to the engine"),
+    ("cwd", fields.TEXT, "folder of `aq add`", "where the agent works; must exist; `~` expands"),
+    ("workspace", fields.choice(Workspace), "worktree in a git repository, else in-place",
+     "a git worktree of its own, or the folder itself"),
+    ("base", fields.TEXT, "HEAD", "the ref that the job's branch starts from"),
+    ("dirty", fields.choice(Dirty), "announce", "what becomes of uncommitted changes of the checkout"),
+    ("yolo", fields.FLAG, "false", "true: all tools without asking; false: the narrowest mode that can edit here"),
+    ("lock", fields.WORDS, "none with a worktree; the repository in-place",
+     "mutex names: jobs that share one never overlap; `cwd` names the repository"),
+    ("timeout", fields.DURATION, "none", "longest run of the agent, awake time"),
+    ("verify", fields.TEXTS, "AGENT_QUEUE_VERIFY",
+     "command(s) run in the workspace by `/bin/sh -c` after the agent ended well, in order, to the first failure"),
+    ("verify-timeout", fields.DURATION, "30m", "longest run of the verify commands together"),
+    ("priority", fields.choice(Priority), "medium", "ties go to the oldest"),
+    ("capabilities", fields.WORDS, "", "what the host must offer"),
+    ("profile", fields.TEXT, "", "persona put before the body, and defaults for other keys"),
+    ("allowed-scope", fields.TEXTS, "", "globs of paths the job may change"),
+    ("scope", fields.choice(Scope), "warn", "what a change outside allowed-scope does"),
+    ("deps", fields.WORDS, "", "idempotency keys or job ids that must be shipped first"),
+    ("deps-mode", fields.choice(DepsMode), "hard", "`soft`: testing suffices"),
+    ("idempotency-key", fields.TEXT, "", "the same key and body twice make one job"),
+    ("retry", fields.RETRY, "none",
+     "`{max, backoff, on, stop_on_repeat}`: `max` runs after the first, on these failures"),
+    ("budget", fields.BUDGET, "", "`{usd, tokens, turns, wall, strict}`: limits of a run"),
+    ("tracker-item", fields.TEXT, "", "the tracker's name of this job"),
+    ("review-policy", fields.REVIEW_POLICY, "manual",
+     "`auto` promotes from review without a verify; `{reviewers: [...]}` is recorded"),
+    ("ship", fields.choice(Ship), "manual", "`auto` ships from testing by itself"),
+    ("artifacts", fields.TEXTS, "", "globs copied to the run's folder when it ends"),
+    ("prefers", fields.WORDS, "", "recorded"),
+    ("repo", fields.TEXT, "", "recorded"),
+    ("baseBranch", fields.TEXT, "", "recorded"),
+    ("kind", fields.TEXT, "", "recorded"),
+)  # fmt: skip
+KEYS = {
+    name: Key(attribute=name.replace("baseB", "base_b").replace("-", "_"), kind=kind, default=default, meaning=text)
+    for name, kind, default, text in _ROWS
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,14 +220,19 @@ def render(manifest: Manifest, body: str) -> str:
 
 
 def add_keys(text: str, values: Mapping[str, Any]) -> str:
-    """Write keys into a file's frontmatter, after the ones it has; its body stays as it is to the byte."""
-    lines = "".join(f"{name}: {KEYS[name].kind.show(value)}\n" for name, value in values.items())
+    """Write keys into a file's frontmatter, after the ones it has; its body stays as it is to the byte.
+
+    Raises:
+        NodeError: the frontmatter as it is cannot be read.
+    """
+    lines = {name: KEYS[name].kind.show(value) for name, value in values.items()}
     head, body = split(text)
+    if not lines:
+        return text
     if not head and body == text:
-        return f"---\n{lines}---\n{text}" if lines else text
-    newline = "" if not head or head.endswith("\n") else "\n"
-    opening = text[: len(text) - len(text.partition("\n")[2])]
-    return opening + head + newline + lines + text[len(opening) + len(head) :]
+        return f"---\n{insert(head, lines)}---\n{text}"
+    opening = text[: text.index("\n") + 1]
+    return opening + insert(head, lines) + text[len(opening) + len(head) :]
 
 
 def _suggestion(name: str) -> str:
@@ -245,7 +246,5 @@ def json_schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "agent-queue job frontmatter",
         "type": "object",
-        "properties": {
-            name: {**key.kind.schema, "description": key.meaning} for name, key in KEYS.items()
-        },
-    }  # fmt: skip
+        "properties": {name: {**key.kind.schema, "description": key.meaning} for name, key in KEYS.items()},
+    }

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from agent_queue.core.history import History
 from agent_queue.core.job import Stage
+from agent_queue.core.lifecycle import Kind
 
 
 class Repair(StrEnum):
@@ -30,7 +31,7 @@ def repair(past: History, stage: Stage, *, alive: bool, recorded: bool) -> Repai
         return Repair.ADOPT if alive else Repair.FINISH_MOVE
     if alive:
         return Repair.ADOPT
-    if stage is Stage.BUILDING and not (past.stage is Stage.BUILDING and past.run > 0 and past.attempts > 0):
+    if stage is Stage.BUILDING and not (past.stage is Stage.BUILDING and past.kind == Kind.BEGIN):
         return Repair.CHARGE
     if recorded:
         return Repair.GO_ON

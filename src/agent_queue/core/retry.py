@@ -38,5 +38,6 @@ def wait_before(attempt: int, retry: Retry, roll: float) -> float | None:
         return None
     if retry.backoff_s is not None:
         return retry.backoff_s
-    doubled = FIRST_WAIT_S * (1 << min(attempt - 1, 20))
+    # No attempt is charged yet when a person put the file straight into building or review.
+    doubled = FIRST_WAIT_S * (1 << min(max(attempt - 1, 0), 20))
     return float(min(doubled * (1 + roll / 4), LONGEST_WAIT_S))

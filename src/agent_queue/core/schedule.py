@@ -23,6 +23,15 @@ class Waiting(NamedTuple):
     """Epoch seconds."""
 
 
+def mutexes(lock: tuple[str, ...], *, place: str, in_place: bool) -> tuple[str, ...]:
+    """The mutex names of a job. `place` is the repository it works in, or its cwd outside of one.
+
+    A job in a worktree of its own needs none; one that works in-place locks the place. `cwd` names the place.
+    """
+    names = {place if name == "cwd" else name for name in lock} or ({place} if in_place else set())
+    return tuple(sorted(names))
+
+
 @dataclass(slots=True, kw_only=True)
 class Room:
     """What is free right now. `pick` fills it up as it chooses."""

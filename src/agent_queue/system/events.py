@@ -10,9 +10,10 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from agent_queue.ports import Woken
+from agent_queue.ports import FileChange, Woken
+from agent_queue.system import kernel
 from agent_queue.system.processes import MachineProcesses, alive
 from agent_queue.system.watch import FolderWatch
 
@@ -34,11 +35,11 @@ class MachineEvents:
         self._pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
         self._finished: list[tuple[str, Any]] = []
         self._signals: list[str] = []
-        self._looked_at: list[str] = []
+        self._looked_at: dict[str, int] = {}
         self._workers: ThreadPoolExecutor | None = None
         self._handlers: dict[int, Any] = {}
 
-    def __enter__(self) -> "MachineEvents":
+    def __enter__(self) -> Self:
         os.set_blocking(self._pipe[0], False)
         os.set_blocking(self._pipe[1], False)
         self._selector.register(self._pipe[0], selectors.EVENT_READ, "pipe")
@@ -61,20 +62,20 @@ class MachineEvents:
 
     def watch_process(self, folder: str) -> bool:
         """Wake when the shim of this run folder ends; False when there is none alive to watch."""
-        running = self._processes.running(folder)
-        if running is None or not alive(running):
-            return False
+        shim = self._processes.child(folder)
+        if shim is None:
+            running = self._processes.running(folder)
+            if running is None or not alive(running):
+                return False
+            shim = int(running["shim"])
         if not hasattr(os, "pidfd_open"):
-            self._looked_at.append(folder)
+            self._looked_at[folder] = shim
             return True
         try:
-            fd = os.pidfd_open(running["shim"])
+            fd = os.pidfd_open(shim)
         except ProcessLookupError:
             return False
-        if not alive(running):
-            os.close(fd)
-            return False
-        self._selector.register(fd, selectors.EVENT_READ, (folder, running["shim"]))
+        self._selector.register(fd, selectors.EVENT_READ, (folder, shim))
         return True
 
     def later(self, key: str, deed: Callable[[], Any]) -> None:
@@ -92,14 +93,14 @@ class MachineEvents:
         if self._signals or self._finished:
             timeout_s = 0
         ended: list[str] = []
-        files = False
+        files: list[FileChange] = []
         for key, _ in self._selector.select(timeout_s):
             match key.data:
                 case "pipe":
                     with suppress(BlockingIOError):
                         os.read(key.fd, 4096)
                 case "files":
-                    files = self._folders.drain() or files
+                    files += self._folders.drain()
                 case (folder, pid):
                     self._selector.unregister(key.fd)
                     os.close(key.fd)
@@ -112,12 +113,12 @@ class MachineEvents:
 
     def _look(self) -> list[str]:
         ended = []
-        for folder in self._looked_at:
-            running = self._processes.running(folder)
-            _reap((running or {}).get("shim", 0))
-            if running is None or not alive(running):
+        for folder, shim in self._looked_at.items():
+            _reap(shim)
+            if not kernel.start_time(shim):
                 ended.append(folder)
-        self._looked_at = [folder for folder in self._looked_at if folder not in ended]
+        for folder in ended:
+            del self._looked_at[folder]
         return ended
 
     def _on_signal(self, number: int, _: object) -> None:
@@ -137,8 +138,7 @@ class MachineEvents:
 def _reap(pid: int) -> None:
     """A shim of ours leaves a zombie until it is waited for; one that was adopted is not our child."""
     with suppress(ChildProcessError):
-        if pid:
-            os.waitpid(pid, os.WNOHANG)
+        os.waitpid(pid, os.WNOHANG)
 
 
 def wait_until(ready: Callable[[], bool], *, seconds: float, every_s: float = 0.01) -> bool:

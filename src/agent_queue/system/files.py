@@ -42,14 +42,15 @@ class Disk:
         self.fault = ""
         """Set once the disk refused a flush: what was acknowledged before is safe, nothing more may be promised."""
 
-    def folder(self, path: str) -> None:
+    def folder(self, path: str, *, durable: bool = True) -> None:
         """Make a folder, and those above it; one that is there is fine."""
         if os.path.isdir(path):
             return
-        self.folder(os.path.dirname(path))
+        self.folder(os.path.dirname(path), durable=durable)
         with suppress(FileExistsError):
             self._calls.mkdir(path, FOLDER_MODE)
-        self.sync_folder(os.path.dirname(path))
+        if durable:
+            self.sync_folder(os.path.dirname(path))
 
     def create(self, files: Sequence[tuple[str, bytes]]) -> list[bool]:
         """Create files that must not be there yet, all in folders that exist; False where a name is taken.

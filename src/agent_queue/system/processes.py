@@ -22,6 +22,7 @@ class MachineProcesses:
         self._disk = disk
         self._python = getattr(sys, "_base_executable", "") or sys.executable
         self._shim = _compiled_shim()
+        self._children: dict[str, int] = {}
 
     def start(self, start: Start, lock: Lock) -> None:
         """Start a shim; it holds `lock` from now on, beside whoever else does. Call it from the main thread only."""
@@ -44,18 +45,24 @@ class MachineProcesses:
         for number in lock.filenos():
             os.set_inheritable(number, True)
         try:
-            os.posix_spawn(self._python, argv, dict(start.env), file_actions=actions, setsid=True)
+            pid = os.posix_spawn(self._python, argv, dict(start.env), file_actions=actions, setsid=True)
         finally:
             for number in lock.filenos():
                 os.set_inheritable(number, False)
+        self._children[start.folder] = pid
+
+    def child(self, folder: str) -> int | None:
+        """The shim that was just started for this folder, once: it has no run.json yet, but being our child it is safe
+        to name by its pid."""
+        return self._children.pop(folder, None)
 
     def running(self, folder: str) -> Mapping[str, Any] | None:
         """What run.json says, None before it is there."""
-        return _object(f"{folder}/run.json")
+        return read_object(f"{folder}/run.json")
 
     def exit(self, folder: str) -> Exit | None:
         """What the shim recorded at the end, None before."""
-        found = _object(f"{folder}/exit.json")
+        found = read_object(f"{folder}/exit.json")
         if found is None:
             return None
         return Exit(
@@ -65,7 +72,7 @@ class MachineProcesses:
 
     def stopped(self, folder: str) -> StopReason | None:
         """Why the run was stopped, if anybody asked for that."""
-        found = _object(f"{folder}/stop.json")
+        found = read_object(f"{folder}/stop.json")
         if found is None:
             return None
         why = found.get("why")
@@ -148,7 +155,8 @@ def _compiled_shim() -> str:
     return cached if cached and os.path.exists(cached) else str(shim.__file__)
 
 
-def _object(path: str) -> dict[str, Any] | None:
+def read_object(path: str) -> dict[str, Any] | None:
+    """A file that holds one JSON object; None when it is not there or torn."""
     try:
         with open(path, "rb") as file:
             value = json.load(file)

@@ -22,15 +22,15 @@ def read(path: str) -> Mapping[str, Any]:
         SettingsError: it cannot be read, or is no TOML, with the line.
     """
     try:
-        file = open(path, "rb")
+        with open(path, "rb") as file:
+            data = file.read()
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from error
     import tomllib
 
-    with file:
-        try:
-            return tomllib.load(file)
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{path}: {error}", hint="it must be TOML; see the configuration reference") from error
+    try:
+        return tomllib.loads(data.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: {error}", hint="it must be TOML; see the configuration reference") from error

@@ -1,39 +1,49 @@
 """Being told that a folder changed: inotify on Linux, the watchfiles package elsewhere."""
 
 import os
+import struct
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-CREATE, CLOSE_WRITE, MOVED_FROM, MOVED_TO, DELETE = 0x100, 0x8, 0x40, 0x80, 0x200
-CHANGES = CREATE | CLOSE_WRITE | MOVED_FROM | MOVED_TO | DELETE
+from agent_queue.ports import FileChange
+
+CLOSE_WRITE, MOVED_FROM, MOVED_TO, DELETE, OVERFLOW = 0x8, 0x40, 0x80, 0x200, 0x4000
+# Not IN_CREATE: whoever creates a file closes it after writing, and only then it is whole.
+CHANGES = CLOSE_WRITE | MOVED_FROM | MOVED_TO | DELETE
+_HEADER = struct.Struct("iIII")
 
 
 class FolderWatch:
-    """A file number that is readable when one of the folders changed."""
+    """A file number that is readable when a file of one of the folders came, went or was written."""
 
     def __init__(self, folders: Sequence[str]) -> None:
+        self._folders: dict[int, str] = {}
+        self._changed: list[FileChange] = []
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         if sys.platform.startswith("linux"):
-            self._fds = (_inotify(folders),)
+            self._fds: tuple[int, ...] = (self._inotify(folders),)
         else:
-            reader, writer = os.pipe()
-            os.set_blocking(reader, False)
-            self._fds = (reader, writer)
-            self._thread = threading.Thread(target=self._report, args=(list(folders), writer), daemon=True)
+            self._fds = os.pipe()
+            os.set_blocking(self._fds[0], False)
+            self._thread = threading.Thread(target=self._report, args=(list(folders),), daemon=True)
             self._thread.start()
 
     def fileno(self) -> int:
         return self._fds[0]
 
-    def drain(self) -> bool:
-        """Forget what was reported so far; True when there was anything."""
-        found = False
+    def drain(self) -> list[FileChange]:
+        """What was reported since the last call."""
+        found: list[FileChange] = []
         with suppress(BlockingIOError):
-            while os.read(self._fds[0], 65536):
-                found = True
+            while data := os.read(self._fds[0], 65536):
+                if self._thread is None:
+                    found += self._parsed(data)
+        if self._thread is not None:
+            count = len(self._changed)
+            found, self._changed[:count] = self._changed[:count], []
         return found
 
     def close(self) -> None:
@@ -43,24 +53,36 @@ class FolderWatch:
         for fd in self._fds:
             os.close(fd)
 
-    def _report(self, folders: list[str], writer: int) -> None:
+    def _parsed(self, data: bytes) -> Iterator[FileChange]:
+        offset = 0
+        while offset < len(data):
+            watch, mask, _, length = _HEADER.unpack_from(data, offset)
+            offset += _HEADER.size
+            name = os.fsdecode(data[offset : offset + length].rstrip(b"\0"))
+            offset += length
+            if mask & OVERFLOW or watch not in self._folders:
+                yield FileChange("")
+            else:
+                yield FileChange(f"{self._folders[watch]}/{name}", whole=True)
+
+    def _report(self, folders: list[str]) -> None:
         from watchfiles import watch
 
-        for _ in watch(*folders, recursive=False, stop_event=self._stop, debounce=50, step=10):
-            os.write(writer, b"\0")
+        for changes in watch(*folders, recursive=False, stop_event=self._stop, debounce=50, step=10):
+            self._changed += [FileChange(path) for _, path in changes]
+            os.write(self._fds[1], b"\0")
 
+    def _inotify(self, folders: Sequence[str]) -> int:
+        import ctypes
 
-def _inotify(folders: Sequence[str]) -> int:
-    import ctypes
-
-    library = ctypes.CDLL(None, use_errno=True)
-    fd = int(library.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
-    if fd < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), "inotify")
-    for folder in folders:
-        if library.inotify_add_watch(fd, os.fsencode(folder), CHANGES) < 0:
+        library = ctypes.CDLL(None, use_errno=True)
+        fd = int(library.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
+        for folder in folders if fd >= 0 else ():
+            watch = library.inotify_add_watch(fd, os.fsencode(folder), CHANGES)
+            if watch < 0:
+                break
+            self._folders[watch] = folder
+        if len(self._folders) < len(folders):
             code = ctypes.get_errno()
-            os.close(fd)
-            raise OSError(code, os.strerror(code), folder)
-    return fd
+            raise OSError(code, os.strerror(code), "inotify")
+        return fd

@@ -1,0 +1,113 @@
+"""Taking a job into work: a waiting one that is to start, or one that an earlier supervisor left."""
+
+from dataclasses import dataclass
+
+from agent_queue.core.errors import AqError
+from agent_queue.core.job import JobId, Result, Stage
+from agent_queue.core.lifecycle import Job, Move, begin, decide, pending, recover
+from agent_queue.core.outcome import Outcome, Refused
+from agent_queue.core.recovery import Repair, repair
+from agent_queue.core.schedule import Waiting
+from agent_queue.flow.choose_engine import choose
+from agent_queue.flow.tools import Run, Tools, policy_of, run_folder
+from agent_queue.flow.verify import current
+from agent_queue.ports import Lock
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A job that cannot start at all, and goes to failed from the inbox."""
+
+    move: Move
+    run: Run
+
+
+def admit(row: Waiting, tools: Tools) -> tuple[Move, Run] | Refusal | None:
+    """Take a waiting job's locks and read its file, once. None when it must be looked at again later."""
+    lock = tools.queue.lock(row.id, row.locks)
+    if lock is None:
+        return None
+    admitted = _admit(row, lock, tools)
+    if admitted is None:
+        lock.close()
+    return admitted
+
+
+def _admit(row: Waiting, lock: Lock, tools: Tools) -> tuple[Move, Run] | Refusal | None:
+    job = tools.queue.job(row.id)
+    if job is None or job.stage is not Stage.INBOX:
+        return None
+    if job.past.unfinished and job.past.stage is not Stage.INBOX:
+        tools.queue.finish(job)  # a claim that a crash cut short: now it lies in building, and is taken up there
+        return None
+    try:
+        file = tools.queue.file(row.id)
+    except AqError:
+        return None  # it changed since it was looked at; the next look says what is wrong with it
+    run = Run(
+        job=job, manifest=file.manifest, body=file.body, plan=tools.workspaces.plan(file.manifest), lock=lock,
+        mutexes=row.locks,
+    )  # fmt: skip
+    refused = _refused(run, tools)
+    if refused is not None:
+        policy = policy_of(run.manifest, tools.settings)
+        return Refusal(decide(job, refused, policy, tools.clock.now(), tools.clock.roll()), run)
+    return begin(job), run
+
+
+def _refused(run: Run, tools: Tools) -> Outcome | None:
+    """What makes a start pointless: its cwd is gone, or no engine is there. The agent is never launched."""
+    if run.plan.problem:
+        return Refused(result=Result.SETUP_FAILED, reason=run.plan.problem)
+    chosen = choose(run.manifest, tools)
+    return chosen if isinstance(chosen, Refused) else None
+
+
+def take_up(job_id: JobId, tools: Tools) -> tuple[Run, Repair] | None:
+    """Look at a job in building, review or testing, and say what is left to do for it; None when nothing is."""
+    job = tools.queue.job(job_id)
+    if job is None:
+        return None
+    try:
+        file = tools.queue.file(job_id)
+    except AqError as error:
+        tools.tell(f"{job_id}: cannot be gone on with: {error}")
+        return None
+    policy = policy_of(file.manifest, tools.settings)
+    unfinished = job.past.unfinished and job.past.origin is job.stage and job.past.stage is not job.stage
+    if not unfinished and not pending(job, policy):
+        return None
+    plan = tools.workspaces.plan(file.manifest)
+    mutexes = tools.mutexes(file.manifest)
+    lock = tools.queue.lock(job_id, mutexes)
+    run = Run(job=job, manifest=file.manifest, body=file.body, plan=plan, lock=lock, mutexes=mutexes)
+    return _repaired(run, tools)
+
+
+def _repaired(run: Run, tools: Tools) -> tuple[Run, Repair] | None:
+    if run.lock is not None:
+        # Only under the lock is what we read still so.
+        run.job = Job(id=run.id, stage=run.job.stage, past=tools.queue.past(run.id))
+    folder = run_folder(tools, run.job)
+    path = current(folder) if run.job.stage is Stage.REVIEW else folder.path
+    recorded = tools.processes.exit(path) is not None
+    step = repair(run.job.past, run.job.stage, alive=run.lock is None, recorded=recorded)
+    match step:
+        case Repair.ADOPT:
+            tools.tell(f"{run.id}: adopted, still running")
+        case Repair.GO_ON:
+            tools.tell(f"{run.id}: ended while no supervisor lived; going on from its record")
+        case Repair.ORPHAN:
+            tools.tell(f"{run.id}: left in {run.job.stage} by a crash; recovering")
+        case Repair.CHARGE:
+            tools.queue.settle([recover(run.job)])
+            run.job = Job(id=run.id, stage=run.job.stage, past=tools.queue.past(run.id))
+            tools.tell(f"{run.id}: found in building without a claim; recovering")
+            return run, Repair.ORPHAN
+        case Repair.FINISH_MOVE:
+            tools.queue.finish(run.job)
+            if run.lock is not None:
+                run.lock.close()
+            tools.tell(f"{run.id}: finished its move to {run.job.past.stage}")
+            return take_up(run.id, tools)
+    return run, step

@@ -1,0 +1,52 @@
+"""Which agent program runs a job: the one it names, or the first of its class that is installed."""
+
+from dataclasses import dataclass
+
+from agent_queue.core.job import Result
+from agent_queue.core.manifest import Manifest
+from agent_queue.core.outcome import Refused
+from agent_queue.core.settings import engine_settings
+from agent_queue.flow.tools import Tools
+from agent_queue.ports import Engine
+
+CLASSES: dict[str, tuple[str, ...]] = {
+    "agentic-coder": ("devin", "claude", "codex", "gemini", "qwen", "opencode", "pi", "copilot"),
+    "chat-coder": ("copilot",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """An adapter under the name that the job or its class gives it, and its program on this machine."""
+
+    name: str
+    engine: Engine
+    program: str
+
+
+def choose(manifest: Manifest, tools: Tools) -> Chosen | Refused:
+    """Find the engine; refused with what was looked for, and how to get it."""
+    if manifest.engine is not None:
+        names: tuple[str, ...] = (manifest.engine,)
+    else:
+        members = CLASSES.get(manifest.engine_class or "", ())
+        names = tuple(dict.fromkeys((*(name for name in manifest.prefers_engine if name in members), *members)))
+    missing: list[str] = []
+    for name in names:
+        engine = tools.engine(name)
+        if engine is None:
+            missing.append(f"no adapter is called {name}")
+            continue
+        program = find_program(name, engine, tools)
+        if program is not None:
+            return Chosen(name, engine, program)
+        missing.append(f"{name} is not installed ({engine.hint})")
+    reason = "; ".join(missing) or f"no engine class is called {manifest.engine_class}"
+    return Refused(result=Result.NO_ENGINE, reason=reason)
+
+
+def find_program(name: str, engine: Engine, tools: Tools) -> str | None:
+    """Its program: as configured, else as its environment variable says, else on PATH."""
+    said = engine_settings(tools.settings, name).bin or tools.environment.get(engine.bin_variable)
+    candidates = (said,) if said else engine.programs
+    return next((found for candidate in candidates if (found := tools.program(candidate))), None)

@@ -1,0 +1,117 @@
+"""What every chapter of the story needs at hand: the ports, the settings, and what a run is made of."""
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from agent_queue.core.job import JobId
+from agent_queue.core.lifecycle import Job, Policy
+from agent_queue.core.manifest import Manifest
+from agent_queue.core.settings import Settings
+from agent_queue.ports import Clock, Engine, Host, Lock, Plan, Processes, Queue, RunFolder, Workspaces
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """The world, as ports. `tell` says to people what happens, never what an agent or a prompt said."""
+
+    queue: Queue
+    workspaces: Workspaces
+    processes: Processes
+    clock: Clock
+    settings: Settings
+    host: Host
+    environment: Mapping[str, str]
+    engine: Callable[[str], Engine | None]
+    """An adapter by name or `module:Class`; None when there is none."""
+    program: Callable[[str], str | None]
+    """A program by name or path, absolute; None when it is not there."""
+    child_environment: Callable[[Mapping[str, str], tuple[str, ...]], tuple[dict[str, str], list[str]]]
+    """What of an environment a child may see, and the names it may not."""
+    read_file: Callable[[str], bytes | None]
+    """A side file of an agent program, anywhere on this machine."""
+    mutexes: Callable[[Manifest], tuple[str, ...]]
+    closed_lanes: Callable[[], Mapping[str, str]]
+    """Engine name to the reason why it takes no job now."""
+    unmet: Callable[[str], str | None]
+    """Why a dependency is not met yet; None when it is."""
+    tell: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """Something slow: the loop does it beside itself and sends its value back."""
+
+    do: Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Wait for the end of a run folder's process, at most `timeout_s`; the loop sends True when it ended."""
+
+    folder: str
+    timeout_s: float | None = None
+
+
+Value = TypeVar("Value")
+Steps = Generator[Deed | Watch, Any, Value]
+"""A chapter of a job's work: it yields what it waits for, and ends in a value."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """A job in work. `lock` is None while another process, its shim, still holds it."""
+
+    job: Job
+    manifest: Manifest
+    body: str
+    plan: Plan
+    lock: Lock | None
+    mutexes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def id(self) -> JobId:
+        return self.job.id
+
+
+class Abandoned(Exception):
+    """Nothing is ours to settle any more: the job was settled elsewhere, or its work is left to the next supervisor."""
+
+
+LOOK_S = 0.2
+
+
+def hold(run: Run, tools: Tools, path: str) -> Steps[None]:
+    """Wait until the job's lock is ours, watching the process that holds it where one is known.
+
+    Raises:
+        Abandoned: meanwhile the job left its stage.
+    """
+    if run.lock is not None:
+        return
+    while run.lock is None:
+        yield Watch(path, None if path else LOOK_S)
+        run.lock = tools.queue.lock(run.id, run.mutexes)
+        if run.lock is None:
+            yield Watch("", LOOK_S)
+    job = tools.queue.job(run.id)
+    if job is None or job.stage is not run.job.stage:
+        raise Abandoned
+    run.job = job
+
+
+def policy_of(manifest: Manifest, settings: Settings) -> Policy:
+    """What the manifest and the settings say about going on."""
+    return Policy(
+        retry=manifest.retry,
+        max_recoveries=settings.run.max_recoveries,
+        verify=bool(manifest.verify),
+        auto_promote=manifest.review_policy.auto,
+        auto_ship=manifest.ship == "auto",
+    )
+
+
+def run_folder(tools: Tools, job: Job) -> RunFolder:
+    """The folder of the job's current run."""
+    return tools.queue.run_folder(job.id, job.past.run)

@@ -1,0 +1,99 @@
+"""The verify of a job in review: the manifest's commands, supervised like the agent before them.
+
+Each try has a record folder of its own, `verify/1`, `verify/2`, ...: one that a shutdown or a crash cut short says
+nothing about the work, and is tried again.
+"""
+
+import json
+from dataclasses import replace
+
+from agent_queue.core.outcome import Broke, Done, Failure, Outcome, StopReason, of_stop
+from agent_queue.flow.tools import Abandoned, Deed, Run, Steps, Tools, Watch, hold, run_folder
+from agent_queue.ports import Place, RunFolder, Start
+
+COMMANDS = "commands.json"
+# One shell per command, so that a syntax error in one cannot swallow the next; the log names each before it runs.
+SCRIPT = 'for command in "$@"; do printf \'+ %s\\n\' "$command"; /bin/sh -c "$command" || exit $?; done'
+
+
+def verify(run: Run, tools: Tools) -> Steps[Outcome]:
+    """Run the verify commands, or go on with a try of them that is found under way or ended."""
+    if not run.manifest.verify:
+        return Done()
+    folder = run_folder(tools, run.job)
+    yield from hold(run, tools, current(folder))
+    opened = json.loads(folder.read("place.json") or b"{}")
+    if "place" not in opened:
+        return Broke(kind=Failure.MACHINE, reason="the record of its workspace is gone")
+    path = current(folder)
+    if path and _cut_short(tools, path):
+        yield Deed(lambda: tools.processes.sweep(opened["marker"]))
+        if tools.processes.stopped(path) is None and not _charged(run, tools):
+            return Broke(kind=Failure.MACHINE, reason="the machine or the shim died under its verify")
+        path = ""
+    if not path:
+        path = _start(run, tools, Place(**opened["place"]), opened["marker"])
+        while not (yield Watch(path)):
+            pass
+    return _judged(run, tools, path)
+
+
+def current(folder: RunFolder) -> str:
+    """The record folder of the latest try, '' before the first."""
+    number = _tries(folder)
+    return folder.path_of(f"verify/{number}") if number else ""
+
+
+def _tries(folder: RunFolder) -> int:
+    number = 0
+    while folder.read(f"verify/{number + 1}/{COMMANDS}") is not None:
+        number += 1
+    return number
+
+
+def _cut_short(tools: Tools, path: str) -> bool:
+    stopped = tools.processes.stopped(path)
+    if stopped is None:
+        return tools.processes.exit(path) is None
+    return stopped in (StopReason.SHUTDOWN, StopReason.TERMINATED)
+
+
+def _charged(run: Run, tools: Tools) -> bool:
+    """Count one more recovery; False when there were too many: a verify that kills the machine must end."""
+    recoveries = run.job.past.recoveries
+    if recoveries >= tools.settings.run.max_recoveries:
+        return False
+    tools.queue.note(run.id, {"event": "recovered", "recoveries": recoveries + 1})
+    run.job = replace(run.job, past=replace(run.job.past, recoveries=recoveries + 1))
+    return True
+
+
+def _start(run: Run, tools: Tools, place: Place, marker: str) -> str:
+    assert run.lock is not None
+    folder = run_folder(tools, run.job)
+    name = f"verify/{_tries(folder) + 1}"
+    seen, _ = tools.child_environment(tools.environment, tools.settings.env_pass)
+    folder.write(f"{name}/{COMMANDS}", json.dumps(run.manifest.verify).encode())
+    start = Start(
+        folder=folder.path_of(name), log=folder.path_of("verify.log"), cwd=place.cwd,
+        argv=("/bin/sh", "-c", SCRIPT, "verify", *run.manifest.verify),
+        env={**seen, "AQ_JOB_ID": run.id, "AQ_RUN": marker}, deadline_s=run.manifest.verify_timeout,
+        grace_s=tools.settings.run.stop_grace_s,
+    )  # fmt: skip
+    tools.processes.start(start, run.lock)
+    return folder.path_of(name)
+
+
+def _judged(run: Run, tools: Tools, path: str) -> Outcome:
+    stopped, exit_ = tools.processes.stopped(path), tools.processes.exit(path)
+    if exit_ is not None and exit_.code is not None:
+        tools.queue.note(run.id, {"event": "verified", "verify_exit": exit_.code}, durable=False)
+    if stopped is StopReason.SHUTDOWN:
+        raise Abandoned  # the agent's work stands: the next supervisor verifies it
+    if stopped is not None:
+        return of_stop(stopped, tools.clock.now())
+    if exit_ is None:
+        return Broke(kind=Failure.MACHINE, reason="the shim of its verify died")
+    if exit_.clean:
+        return Done()
+    return Broke(kind=Failure.VERIFY_FAILED, reason=f"verify ended with {exit_}; see `aq logs --verify`")

@@ -1,0 +1,200 @@
+"""The queue of one host: a folder for each stage, a file for each job. Satisfies `ports.Queue`."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from agent_queue.core.errors import AqError
+from agent_queue.core.history import Entry, History
+from agent_queue.core.job import JobId, Stage, bad_id
+from agent_queue.core.lifecycle import Job, Kind, Move
+from agent_queue.core.manifest import JobFile, Manifest, parse
+from agent_queue.core.schedule import Waiting
+from agent_queue.ports import Changes, Clock, FileChange, Invalid
+from agent_queue.queues.examine import bad_name, job_name, waiting_or_invalid
+from agent_queue.queues.inbox import Inbox
+from agent_queue.queues.runs import FileRunFolder
+from agent_queue.system import journal, locks
+from agent_queue.system.files import Disk, storage_error
+from agent_queue.system.layout import SUFFIX, Layout
+
+
+class FolderQueue:
+    """Job files under one root. `defaults` fill what a job file leaves open; `mutexes` names the locks it needs."""
+
+    def __init__(
+        self, layout: Layout, disk: Disk, clock: Clock, defaults: Manifest,
+        mutexes: Callable[[Manifest], tuple[str, ...]],
+    ) -> None:  # fmt: skip
+        self._layout = layout
+        self._disk = disk
+        self._clock = clock
+        self._defaults = defaults
+        self._mutexes = mutexes
+        self._inbox = Inbox(self, layout, defaults, mutexes)
+
+    def look(self, files: Sequence[FileChange] | None = None) -> Changes:
+        """What changed since the last look. The first one takes everything in."""
+        return self._inbox.look(files)
+
+    def invalid(self) -> list[Invalid]:
+        """Files that cannot become jobs as they are; as of the last look, or all of the inbox when there was none."""
+        return self._inbox.invalid()
+
+    def jobs(self, *stages: Stage) -> list[Job]:
+        """The jobs that lie in these stages, by id, read afresh."""
+        return [Job(id=job, stage=stage, past=self.past(job)) for stage in stages for job in self.ids(stage)]
+
+    def ids(self, stage: Stage) -> list[JobId]:
+        """The legal ids in a stage's folder, sorted."""
+        names = (name.removesuffix(SUFFIX) for name in os.listdir(self._layout.stage(stage)) if name.endswith(SUFFIX))
+        return sorted(JobId(name) for name in names if bad_id(name) is None)
+
+    def stages(self, job: JobId) -> list[Stage]:
+        """Every stage in which a file of this id lies: one, unless a person copied it."""
+        return [stage for stage in Stage if os.path.lexists(self._layout.job(stage, job))]
+
+    def job(self, job: JobId) -> Job | None:
+        """A job where it lies now; where it should lie, when a person made a copy."""
+        found = self.stages(job)
+        if not found:
+            return None
+        past = self.past(job)
+        stage = past.stage if past.stage in found else found[0]
+        return Job(id=job, stage=stage or found[0], past=past)
+
+    def past(self, job: JobId) -> History:
+        return journal.read(self._layout.journal(job))
+
+    def history(self, job: JobId) -> list[Entry]:
+        """Every entry of the job's journal, oldest first."""
+        try:
+            with open(self._layout.journal(job), "rb") as file:
+                return journal.entries(file.read())[0]
+        except FileNotFoundError:
+            return []
+
+    def file(self, job: JobId) -> JobFile:
+        """Read the job's file, with the defaults filled in.
+
+        Raises:
+            ManifestError: it does not parse. AqError: it is gone.
+        """
+        for stage in self.stages(job):
+            path = self._layout.job(stage, job)
+            try:
+                with open(path, "rb") as file:
+                    found = parse(file.read(), f"{job}{SUFFIX}")
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise AqError(f"cannot read {path}: {error.strerror}") from error
+            return replace(found, manifest=found.manifest.under(self._defaults))
+        raise AqError(f"{job}: its file is gone")
+
+    def text(self, stage: Stage, job: JobId, limit: int = -1) -> bytes:
+        """The bytes of a job file, up to `limit`; b'' when it is gone or unreadable."""
+        try:
+            with open(self._layout.job(stage, job), "rb") as file:
+                return file.read(limit)
+        except OSError:
+            return b""
+
+    def lock(self, job: JobId, names: Iterable[str] = ()) -> locks.FileLocks | None:
+        """Take the job's lock and its mutexes, all or none; None when another process holds one of them."""
+        mutexes = (self._layout.mutex(locks.name_of(name)) for name in names)
+        return locks.take([self._layout.job_lock(job), *mutexes])
+
+    def taken(self, job: JobId) -> bool:
+        """True when the id names a job, or named one: an id names one job for ever."""
+        return bool(self.stages(job)) or os.path.exists(self._layout.journal(job))
+
+    def create(self, files: Sequence[tuple[JobId, bytes]]) -> list[bool]:
+        """Put new jobs into the inbox, durably, in one batch."""
+        named = [(self._layout.job(Stage.INBOX, job), data) for job, data in files]
+        try:
+            return self._disk.create(named)
+        except OSError as error:
+            raise storage_error(error, self._layout.stage(Stage.INBOX)) from error
+
+    def settle(self, moves: Sequence[Move]) -> list[Move]:
+        """Carry moves out as one batch: journal (flushed), rename, flush the folders, journal that it is done."""
+        if not moves:
+            return []
+        now = self._clock.now()
+        try:
+            self._disk.append((self._layout.journal(move.job), journal.line(move.entry(), now)) for move in moves)
+            done = [move for move in moves if self._rename(move)]
+            for folder in [*{move.target for move in done}, *{move.origin for move in done}]:
+                self._disk.sync_folder(self._layout.stage(folder))
+            lines = [
+                (self._layout.journal(move.job), journal.line({"event": "moved", "seq": move.seq}, now))
+                for move in done
+                if move.kind not in (Kind.BY_HAND, Kind.REBORN)
+            ]
+            self._disk.append(lines, durable=False)
+        except OSError as error:
+            raise storage_error(error, self._layout.root) from error
+        self._inbox.moved(done)
+        return done
+
+    def finish(self, job: Job) -> bool:
+        """Carry out a move that the journal announced and a crash cut short; False when the file is not there."""
+        past = job.past
+        if past.stage is None or past.origin is None:
+            return False
+        source, target = self._layout.job(past.origin, job.id), self._layout.job(past.stage, job.id)
+        if os.path.lexists(target) and os.path.lexists(source) and os.path.samefile(source, target):
+            self._disk.remove(source)  # a link without its unlink, where the system cannot rename safely
+        elif not self._disk.move(source, target):
+            return False
+        self._disk.sync_folder(self._layout.stage(past.stage))
+        self._disk.sync_folder(self._layout.stage(past.origin))
+        self.note(job.id, {"event": "moved", "seq": past.seq}, durable=False)
+        return True
+
+    def _rename(self, move: Move) -> bool:
+        if move.kind in (Kind.BY_HAND, Kind.REBORN):
+            return True  # the person's `mv` was the rename
+        if move.origin is move.target:
+            return True  # charged where it lies
+        return self._disk.move(self._layout.job(move.origin, move.job), self._layout.job(move.target, move.job))
+
+    def note(self, job: JobId, entry: Entry, *, durable: bool = True) -> None:
+        """Append to the job's journal."""
+        try:
+            lines = [(self._layout.journal(job), journal.line(entry, self._clock.now()))]
+            self._disk.append(lines, durable=durable)
+        except OSError as error:
+            raise storage_error(error, self._layout.root) from error
+
+    def run_folder(self, job: JobId, run: int) -> FileRunFolder:
+        return FileRunFolder(self._layout.run(job, run), self._disk)
+
+    def remove_lock_file(self, job: JobId) -> None:
+        """Remove the lock file of a finished job; call it while holding that lock."""
+        self._disk.remove(self._layout.job_lock(job))
+
+    def survey(self) -> tuple[list[Waiting], list[Invalid]]:
+        """Read the inbox once, changing nothing: who waits, in order of service, and what is invalid."""
+        waiting: list[Waiting] = []
+        invalid: list[Invalid] = []
+        folder = self._layout.stage(Stage.INBOX)
+        for name in sorted(os.listdir(folder)):
+            stem = job_name(name)
+            if stem is None:
+                continue
+            job = JobId(stem)
+            row: Waiting | Invalid | None = bad_name(stem, Stage.INBOX)
+            if row is None and len(self.stages(job)) > 1:
+                others = ", ".join(f"{stage}/" for stage in self.stages(job)[1:])
+                row = Invalid(name=name, stage=Stage.INBOX, problem=f"{name}: duplicate id: also in {others}")
+            try:
+                row = row or waiting_or_invalid(f"{folder}/{name}", job, self.past(job), self._defaults, self._mutexes)
+            except FileNotFoundError:
+                continue
+            if isinstance(row, Invalid):
+                invalid.append(row)
+            else:
+                waiting.append(row)
+        return sorted(waiting), invalid

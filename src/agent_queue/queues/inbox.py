@@ -1,0 +1,184 @@
+"""What the supervisor knows of the folders without reading them again: who waits, what is invalid, where a job lies."""
+
+import os
+import time
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from agent_queue.core.job import JobId, Stage
+from agent_queue.core.lifecycle import Job, Move, by_hand
+from agent_queue.core.manifest import Manifest
+from agent_queue.core.schedule import Waiting
+from agent_queue.ports import Changes, FileChange, Invalid
+from agent_queue.queues.examine import Mutexes, bad_name, job_name, waiting_or_invalid
+from agent_queue.system.layout import SUFFIX, Layout
+
+if TYPE_CHECKING:
+    from agent_queue.queues.folders import FolderQueue
+
+SETTLED_S = 0.2
+"""A file that nobody says is whole must have kept its size and time for this long."""
+
+
+class Inbox:
+    """Kept up to date by `look`, which is told which files changed, or looks at the names in every folder."""
+
+    def __init__(self, queue: "FolderQueue", layout: Layout, defaults: Manifest, mutexes: Mutexes) -> None:
+        self._queue = queue
+        self._layout = layout
+        self._defaults = defaults
+        self._mutexes = mutexes
+        self._places: dict[str, tuple[JobId, Stage]] = {}
+        """By id, ignoring case: two that differ in case only would share a branch on some systems."""
+        self._waiting: dict[JobId, Waiting] = {}
+        self._invalid: dict[str, Invalid] = {}
+        self._unsettled: dict[str, tuple[int, int, float]] = {}
+        self._folder_times: dict[Stage, int] = {}
+        self._started = False
+
+    def invalid(self) -> list[Invalid]:
+        return [self._invalid[path] for path in sorted(self._invalid)]
+
+    def look(self, files: Sequence[FileChange] | None) -> Changes:
+        """Take in what changed. None, or an empty path among `files`, looks at the names in every folder."""
+        found = _Found()
+        if files is None or any(not change.path for change in files):
+            for path in self._changed_names():
+                self._handle(path, found, whole=False)
+        else:
+            for change in files:
+                self._handle(change.path, found, whole=change.whole)
+        for path in list(self._unsettled):
+            self._handle(path, found, whole=False)
+        self._started = True
+        return Changes(
+            waiting=found.waiting, gone=found.gone, by_hand=found.by_hand,
+            look_again_s=SETTLED_S if self._unsettled else None,
+        )  # fmt: skip
+
+    def moved(self, moves: Iterable[Move]) -> None:
+        """Remember our own moves, so that the news of them is no news."""
+        for move in moves:
+            self._places[move.job.casefold()] = (move.job, move.target)
+            if move.origin is Stage.INBOX:
+                self._waiting.pop(move.job, None)
+
+    def _changed_names(self) -> list[str]:
+        """Paths that came or went since the last full look, told by folder times and names alone."""
+        paths: list[str] = []
+        for stage in Stage:
+            folder = self._layout.stage(stage)
+            modified = os.stat(folder).st_mtime_ns
+            if self._folder_times.get(stage) == modified:
+                continue
+            # Two changes within one tick of the clock share a time: trust it only once it is in the past.
+            self._folder_times[stage] = modified if time.time_ns() - modified > 2_000_000_000 else 0
+            names = set(os.listdir(folder))
+            known = {f"{job}{SUFFIX}" for job, where in self._places.values() if where is stage}
+            bad = {invalid.name for invalid in self._invalid.values() if invalid.stage is stage}
+            paths += [f"{folder}/{name}" for name in sorted((names - known) | (known - names) | (bad - names))]
+        return paths
+
+    def _handle(self, path: str, found: "_Found", *, whole: bool) -> None:
+        folder, _, name = path.rpartition("/")
+        stem, stage = job_name(name), Stage(folder.rpartition("/")[2])
+        if stem is None:
+            return
+        job = JobId(stem)
+        if not os.path.lexists(path):
+            self._forget(path, job, stage, found)
+            return
+        if (problem := bad_name(stem, stage)) is not None:
+            self._refuse(path, problem, found)
+            return
+        if stage is Stage.INBOX and not whole and not self._settled(path):
+            return
+        self._unsettled.pop(path, None)
+        known = self._places.get(job.casefold())
+        if known is not None and known != (job, stage) and os.path.lexists(self._layout.job(known[1], known[0])):
+            problem_text = f"{name}: duplicate id: also in {known[1]}/ as {known[0]}{SUFFIX}; rename one of them"
+            self._refuse(path, Invalid(name=name, stage=stage, problem=problem_text), found)
+            return
+        if known == (job, stage) and stage is not Stage.INBOX:
+            return
+        self._settle_in(path, job, stage, found)
+
+    def _settle_in(self, path: str, job: JobId, stage: Stage, found: "_Found") -> None:
+        """A file lies in a stage: explain how it came there, and take it in where it waits."""
+        fresh_final = not self._started and stage in (Stage.SHIPPED, Stage.FAILED)
+        if not fresh_final and not self._explained(job, stage, found):
+            self._unsettled[path] = (-1, -1, 0.0)
+            return
+        self._places[job.casefold()] = (job, stage)
+        self._invalid.pop(path, None)
+        if stage is not Stage.INBOX:
+            if self._waiting.pop(job, None) is not None:
+                found.gone.append(job)
+            return
+        try:
+            row = waiting_or_invalid(path, job, self._queue.past(job), self._defaults, self._mutexes)
+        except FileNotFoundError:
+            self._forget(path, job, stage, found)
+            return
+        if isinstance(row, Invalid):
+            self._refuse(path, row, found, job)
+        elif self._waiting.get(job) != row:
+            self._waiting[job] = row
+            found.waiting.append(row)
+
+    def _explained(self, job: JobId, stage: Stage, found: "_Found") -> bool:
+        """Journal a person's `mv`. False when another process holds the job right now: ask again later."""
+        if by_hand(Job(id=job, stage=stage, past=self._queue.past(job))) is None:
+            return True
+        lock = self._queue.lock(job)
+        if lock is None:
+            # A person dragged a running job: whoever runs it must hear of it, and will settle the journal.
+            found.by_hand.append(Job(id=job, stage=stage, past=self._queue.past(job)))
+            return False
+        try:
+            move = by_hand(Job(id=job, stage=stage, past=self._queue.past(job)))
+            if move is not None:
+                self._queue.settle([move])
+                found.by_hand.append(Job(id=job, stage=stage, past=self._queue.past(job)))
+        finally:
+            lock.close()
+        return True
+
+    def _settled(self, path: str) -> bool:
+        """True when a file has kept its size and time for long enough to be whole."""
+        try:
+            now = os.stat(path)
+        except FileNotFoundError:
+            return True  # dangling link: reading it will say so
+        if time.time() - now.st_ctime >= SETTLED_S:
+            return True
+        last = self._unsettled.get(path)
+        if last is not None and last[:2] == (now.st_size, now.st_mtime_ns):
+            return time.monotonic() - last[2] >= SETTLED_S
+        self._unsettled[path] = (now.st_size, now.st_mtime_ns, time.monotonic())
+        return False
+
+    def _refuse(self, path: str, problem: Invalid, found: "_Found", job: JobId | None = None) -> None:
+        self._unsettled.pop(path, None)
+        self._invalid[path] = problem
+        if job is not None and self._waiting.pop(job, None) is not None:
+            found.gone.append(job)
+
+    def _forget(self, path: str, job: JobId, stage: Stage, found: "_Found") -> None:
+        self._unsettled.pop(path, None)
+        self._invalid.pop(path, None)
+        if self._places.get(job.casefold()) == (job, stage):
+            del self._places[job.casefold()]
+        if stage is Stage.INBOX and self._waiting.pop(job, None) is not None:
+            found.gone.append(job)
+
+
+class _Found:
+    """What one look found."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Waiting] = []
+        self.gone: list[JobId] = []
+        self.by_hand: list[Job] = []
+
+

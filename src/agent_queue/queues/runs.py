@@ -1,0 +1,53 @@
+"""The files of one run. Satisfies `ports.RunFolder`."""
+
+import os
+
+from agent_queue.system.files import Disk, storage_error
+
+
+class FileRunFolder:
+    """`runs/<job>/<run>/`, made when the first file is written."""
+
+    def __init__(self, path: str, disk: Disk) -> None:
+        self.path = path
+        self._disk = disk
+
+    def path_of(self, name: str) -> str:
+        return f"{self.path}/{name}"
+
+    def read(self, name: str) -> bytes | None:
+        """A file as a whole, None when it is not there."""
+        try:
+            with open(self.path_of(name), "rb") as file:
+                return file.read()
+        except FileNotFoundError:
+            return None
+
+    def write(self, name: str, data: bytes, *, durable: bool = False) -> None:
+        """Replace a file as a whole.
+
+        Raises:
+            StorageError: the disk did not take it.
+        """
+        try:
+            self._disk.folder(os.path.dirname(self.path_of(name)), durable=durable)
+            self._disk.put(self.path_of(name), data, durable=durable)
+        except OSError as error:
+            raise storage_error(error, self.path) from error
+
+    def log(self, name: str, offset: int, limit: int) -> bytes:
+        """Up to `limit` bytes of a log from `offset` on."""
+        try:
+            with open(self.path_of(name), "rb") as file:
+                file.seek(offset)
+                return file.read(limit)
+        except FileNotFoundError:
+            return b""
+
+    def written_at(self, name: str) -> float | None:
+        """When a log last grew, epoch seconds; None when it is not there."""
+        try:
+            return os.stat(self.path_of(name)).st_mtime
+        except FileNotFoundError:
+            return None
+

@@ -1,0 +1,60 @@
+"""One supervisor per queue: its lock, and the note by which others find it."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from agent_queue.core.errors import BusyError
+from agent_queue.system import kernel, locks
+from agent_queue.system.files import Disk
+from agent_queue.system.layout import Layout
+from agent_queue.system.processes import alive, read_object, signal_process
+
+
+def note_path(layout: Layout) -> str:
+    return f"{layout.own}/supervisor.json"
+
+
+@contextmanager
+def supervise(layout: Layout, disk: Disk, *, slots: int, started_at: float) -> Iterator[None]:
+    """Be the supervisor of this queue while the context is open.
+
+    Raises:
+        BusyError: another one is.
+    """
+    lock = locks.take([f"{layout.own}/supervisor.lock"])
+    if lock is None:
+        found = find(layout) or {}
+        raise BusyError(
+            f"another supervisor runs this queue (pid {found.get('shim', '?')})",
+            hint="`aq status` shows what it does; `aq stop` ends it",
+        )
+    pid = os.getpid()
+    note = {"shim": pid, "shim_start": kernel.start_time(pid), "boot_id": kernel.boot_id(), "slots": slots,
+            "started_at": started_at}  # fmt: skip
+    try:
+        disk.put(note_path(layout), json.dumps(note).encode(), durable=False)
+        yield
+    finally:
+        disk.remove(note_path(layout))
+        lock.close()
+
+
+def find(layout: Layout) -> Mapping[str, Any] | None:
+    """The note of the supervisor that lives, None when none does."""
+    note = read_object(note_path(layout))
+    return note if note is not None and alive(note) else None
+
+
+def tell(layout: Layout, number: signal.Signals) -> bool:
+    """Signal the supervisor after checking that it is the one the note names; False when none lives."""
+    note = read_object(note_path(layout))
+    return note is not None and signal_process(note, number)
+
+
+def kernel_alive(note: Mapping[str, Any]) -> bool:
+    pid = note.get("shim")
+    return isinstance(pid, int) and note.get("shim_start") == kernel.start_time(pid) != ""
