@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from agent_queue.core.history import Entry, History
 from agent_queue.core.job import JobId, Stage
@@ -156,6 +156,40 @@ class Invalid:
     problem: str
 
 
+class Glimpse(NamedTuple):
+    """What a job file says, as far as lists show it; kept in a cache, so it holds plain values only."""
+
+    title: str = ""
+    engine: str = ""
+    profile: str = ""
+    priority: str = ""
+    locks: tuple[str, ...] = ()
+    deps: tuple[str, ...] = ()
+    tracker_item: str = ""
+    invalid: str = ""
+    """Why it cannot become a job as it is; '' when it can."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A job in a list: where it lies, what its file says, what its journal says."""
+
+    id: JobId
+    stage: Stage
+    age: int
+    """When its file was last written, ns since the epoch."""
+    glimpse: Glimpse
+    past: History
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """The whole queue at a glance: every job of the active stages, and the latest of the final ones."""
+
+    rows: Sequence[Row]
+    counts: Mapping[Stage, int]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
     """What a look at the queue found since the last one."""
@@ -203,6 +237,7 @@ class Queue(Protocol):
 
     def taken(self, job: JobId) -> bool: ...
     def jobs(self, *stages: Stage) -> list[Job]: ...
+    def ids(self, stage: Stage) -> list[JobId]: ...
     def job(self, job: JobId) -> Job | None: ...
     def file(self, job: JobId) -> JobFile: ...
     def invalid(self) -> list[Invalid]: ...

@@ -102,11 +102,13 @@ def _run(table: Mapping[str, Any], environment: Mapping[str, str]) -> RunSetting
     }  # fmt: skip
     _known(table, tuple(readers), "run.")
     values = {readers[key][0]: readers[key][1](value, f"run.{key}") for key, value in table.items()}
-    minutes = environment.get("AGENT_QUEUE_STALL_MIN", "")
+    minutes = environment.get("AGENT_QUEUE_STALL_MIN", "").strip()
     if minutes:
-        values["stall_after_s"] = _seconds(f"{minutes}m", "AGENT_QUEUE_STALL_MIN")
+        values["stall_after_s"] = seconds(f"{minutes}m")
+        if values["stall_after_s"] is None:
+            raise SettingsError("AGENT_QUEUE_STALL_MIN must be minutes, such as 10")
     if values.get("slots", 1) < 1:
-        raise SettingsError("run.slots must be at least 1")
+        raise SettingsError("config.toml: run.slots must be at least 1")
     return RunSettings(**values)
 
 
@@ -160,12 +162,12 @@ def _count(value: object, name: str) -> int:
 def _seconds(value: object, name: str) -> float:
     found = seconds(value) if isinstance(value, str) else None
     if found is None:
-        raise SettingsError(f"{name} must be a duration such as 90s, 10m or 2h")
+        raise SettingsError(f"config.toml: {name} must be a duration such as 90s, 10m or 2h")
     return found
 
 
 def _off_or_seconds(value: object, name: str) -> float | None:
-    return None if value in ("off", False) else _seconds(value, name)
+    return None if value is False or value == "off" else _seconds(value, name)
 
 
 def _durability(value: object, name: str) -> Durability:

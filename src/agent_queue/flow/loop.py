@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from agent_queue.core.job import JobId, Stage
-from agent_queue.core.lifecycle import Job, Kind, Move, pending
+from agent_queue.core.job import JobId, Result, Stage
+from agent_queue.core.lifecycle import Job, Move, pending
 from agent_queue.core.outcome import StopReason
 from agent_queue.core.recovery import Repair
-from agent_queue.core.schedule import Room, pick
+from agent_queue.core.schedule import Room, pick, why
 from agent_queue.flow.admit import Refusal, admit, take_up
 from agent_queue.flow.run_one import work
 from agent_queue.flow.tools import Abandoned, Deed, Run, Steps, Tools, Watch, policy_of, run_folder
@@ -53,7 +53,8 @@ class Report:
 
     failed: int = 0
     held: int = 0
-    ended: int = 0
+    left: list[str] = field(default_factory=list)
+    """What waits and cannot run now, for people."""
 
 
 @dataclass(slots=True)
@@ -64,6 +65,9 @@ class Loop:
     events: Events
     slots: int
     once: bool = False
+    wait_s: float = 0.0
+    """With `once`: how long to wait for jobs that are held until a later time."""
+    only_engine: str | None = None
     stopping: Stopping = Stopping.NO
     report: Report = field(default_factory=Report)
     waiting: WaitingList = field(default_factory=WaitingList)
@@ -72,9 +76,11 @@ class Loop:
     ready: list[tuple[JobId, Any]] = field(default_factory=list)
     look_again: float | None = None
     rescan_at: float = 0.0
+    started_at: float = 0.0
 
     def run(self) -> Report:
         """Work until told to stop, or, with `once`, until nothing more can run."""
+        self.started_at = self.tools.clock.now().timestamp()
         self.look(None)
         self.take_up_all()
         while True:
@@ -93,7 +99,29 @@ class Loop:
             return False
         if self.stopping is not Stopping.NO:
             return True
-        return self.once and not self.busy and self.look_again is None and self.waiting.next_time() is None
+        return self.once and not self.busy and self.look_again is None and self.drained()
+
+    def drained(self) -> bool:
+        """Nothing can run any more, or only after a hold that is longer than we were told to wait."""
+        now = self.tools.clock.now().timestamp()
+        held = []
+        for row in self.waiting.later(now):
+            if self.tools.queue.past(row.id).state.get("result") != Result.HELD:
+                return False  # a retry's backoff is always waited for
+            held.append(row)
+        if any(row.next_eligible <= self.started_at + self.wait_s for row in held):
+            return False
+        self.report.held = len(held)
+        self.report.left += [f"{row.id}: waits: {why(row, self.room(0), now)}" for row in self.waiting]
+        self.report.left += [f"invalid: {invalid.problem}" for invalid in self.tools.queue.invalid()]
+        return True
+
+    def room(self, slots: int) -> Room:
+        """What is free for jobs that wait."""
+        return Room(
+            slots=slots, closed=self.tools.closed_lanes(), unmet=self.tools.unmet, refused=self.busy.keys(),
+            held={name for active in self.active.values() for name in active.run.mutexes},
+        )  # fmt: skip
 
     def timeout(self) -> float | None:
         now, clock = self.tools.clock.monotonic(), self.tools.clock.now().timestamp()
@@ -187,13 +215,13 @@ class Loop:
     def start(self) -> None:
         """Claim as many waiting jobs as there is room for, in one batch."""
         clock = self.tools.clock.now().timestamp()
-        room = Room(
-            slots=self.slots - len(self.active), closed=self.tools.closed_lanes(), unmet=self.tools.unmet,
-            held={name for active in self.active.values() for name in active.run.mutexes}, refused=self.busy.keys(),
-        )  # fmt: skip
+        room = self.room(self.slots - len(self.active))
         runs: dict[JobId, Run] = {}
         moves: list[Move] = []
-        for row in list(pick(self.waiting.ready(clock), room, clock)):
+        ready = self.waiting.ready(clock)
+        if self.only_engine is not None:
+            ready = [row for row in ready if row.engine == self.only_engine]
+        for row in list(pick(ready, room, clock)):
             admitted = admit(row, self.tools)
             if admitted is None:
                 self.busy[row.id] = self.tools.clock.monotonic() + BUSY_S
@@ -239,7 +267,7 @@ class Loop:
         if isinstance(wait, Deed):
             self.events.later(job, wait.do)
             return
-        if self.events.watch_process(wait.folder):
+        if wait.folder and self.events.watch_process(wait.folder):
             active.watched = wait.folder
         elif wait.timeout_s is None or self.tools.processes.exit(wait.folder) is not None:
             self.ready.append((job, True))
@@ -273,9 +301,7 @@ class Loop:
 
     def count(self, move: Move) -> None:
         """A job left our hands."""
-        self.report.ended += 1
         self.report.failed += move.target is Stage.FAILED
-        self.report.held += move.kind is Kind.HOLD
 
     def told_of(self, move: Move) -> None:
         what = f" ({move.result})" if move.result is not None and move.result.value != move.target.value else ""

@@ -75,7 +75,7 @@ class Run:
         return self.job.id
 
 
-class Abandoned(Exception):
+class Abandoned(Exception):  # noqa: N818 - an ending, not an error
     """Nothing is ours to settle any more: the job was settled elsewhere, or its work is left to the next supervisor."""
 
 

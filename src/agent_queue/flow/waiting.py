@@ -48,6 +48,10 @@ class WaitingList:
                 insort(self._ready, row)
         return self._ready
 
+    def later(self, now: float) -> list[Waiting]:
+        """Those whose time has not come."""
+        return [row for row in self._rows.values() if row.next_eligible > now]
+
     def next_time(self) -> float | None:
         """When the next job's time comes, epoch seconds; None when no job waits for a time."""
         while self._later and self._rows.get(self._later[0][1].id) != self._later[0][1]:

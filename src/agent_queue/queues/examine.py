@@ -47,18 +47,29 @@ def waiting_or_invalid(path: str, job: JobId, past: History, defaults: Manifest,
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):
                 return invalid(f"{name}: not a regular file")
-            manifest = parse(file.read(), name).manifest.under(defaults)
+            read = parse(file.read(), name)
+            manifest = read.manifest.under(defaults)
     except ManifestError as error:
         return invalid(str(error))
     except FileNotFoundError:
         raise
     except OSError as error:
         return invalid(f"{name}: cannot be read: {error.strerror}")
-    if manifest.cwd is None:
-        return invalid(f"{name}:1:1: no cwd; add `cwd: PATH`, or set it under [defaults] in config.toml")
-    if manifest.engine is None and manifest.engine_class is None:
-        return invalid(f"{name}:1:1: no engine; add e.g. `engine: claude`, or set it under [defaults] in config.toml")
+    problem = problem_of(name, manifest, read.body)
+    if problem:
+        return invalid(problem)
     return Waiting(
         rank=manifest.priority.rank, age=found.st_mtime_ns, id=job, engine=manifest.engine or "",
         locks=mutexes(manifest), deps=manifest.deps, next_eligible=past.next_eligible,
     )  # fmt: skip
+
+
+def problem_of(name: str, manifest: Manifest, body: str) -> str:
+    """What keeps a file that parses from being a job, defaults filled in; '' when nothing does."""
+    if not body.strip():
+        return f"{name}:1:1: the body is empty: there is nothing to do"
+    if manifest.cwd is None:
+        return f"{name}:1:1: no cwd; add `cwd: PATH`, or set it under [defaults] in config.toml"
+    if manifest.engine is None and manifest.engine_class is None:
+        return f"{name}:1:1: no engine; add e.g. `engine: claude`, or set it under [defaults] in config.toml"
+    return ""

@@ -9,9 +9,7 @@ from agent_queue.core.history import Entry, History
 from agent_queue.core.job import JobId, Stage, bad_id
 from agent_queue.core.lifecycle import Job, Kind, Move
 from agent_queue.core.manifest import JobFile, Manifest, parse
-from agent_queue.core.schedule import Waiting
 from agent_queue.ports import Changes, Clock, FileChange, Invalid
-from agent_queue.queues.examine import bad_name, job_name, waiting_or_invalid
 from agent_queue.queues.inbox import Inbox
 from agent_queue.queues.runs import FileRunFolder
 from agent_queue.system import journal, locks
@@ -30,7 +28,6 @@ class FolderQueue:
         self._disk = disk
         self._clock = clock
         self._defaults = defaults
-        self._mutexes = mutexes
         self._inbox = Inbox(self, layout, defaults, mutexes)
 
     def look(self, files: Sequence[FileChange] | None = None) -> Changes:
@@ -174,27 +171,3 @@ class FolderQueue:
     def remove_lock_file(self, job: JobId) -> None:
         """Remove the lock file of a finished job; call it while holding that lock."""
         self._disk.remove(self._layout.job_lock(job))
-
-    def survey(self) -> tuple[list[Waiting], list[Invalid]]:
-        """Read the inbox once, changing nothing: who waits, in order of service, and what is invalid."""
-        waiting: list[Waiting] = []
-        invalid: list[Invalid] = []
-        folder = self._layout.stage(Stage.INBOX)
-        for name in sorted(os.listdir(folder)):
-            stem = job_name(name)
-            if stem is None:
-                continue
-            job = JobId(stem)
-            row: Waiting | Invalid | None = bad_name(stem, Stage.INBOX)
-            if row is None and len(self.stages(job)) > 1:
-                others = ", ".join(f"{stage}/" for stage in self.stages(job)[1:])
-                row = Invalid(name=name, stage=Stage.INBOX, problem=f"{name}: duplicate id: also in {others}")
-            try:
-                row = row or waiting_or_invalid(f"{folder}/{name}", job, self.past(job), self._defaults, self._mutexes)
-            except FileNotFoundError:
-                continue
-            if isinstance(row, Invalid):
-                invalid.append(row)
-            else:
-                waiting.append(row)
-        return sorted(waiting), invalid

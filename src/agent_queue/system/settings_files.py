@@ -34,3 +34,22 @@ def read(path: str) -> Mapping[str, Any]:
         return tomllib.loads(data.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: {error}", hint="it must be TOML; see the configuration reference") from error
+
+
+def fingerprint(path: str, environment: Mapping[str, str]) -> str:
+    """Changes whenever the settings may have changed, without reading them."""
+    try:
+        found = os.stat(path)
+        stamp = f"{found.st_mtime_ns}-{found.st_size}"
+    except FileNotFoundError:
+        stamp = "none"
+    return "|".join((stamp, environment.get("AGENT_QUEUE_ENGINE", ""), environment.get("AGENT_QUEUE_VERIFY", "")))
+
+
+def contents(path: str) -> bytes | None:
+    """A file as a whole, None when it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return None

@@ -54,7 +54,3 @@ def tell(layout: Layout, number: signal.Signals) -> bool:
     note = read_object(note_path(layout))
     return note is not None and signal_process(note, number)
 
-
-def kernel_alive(note: Mapping[str, Any]) -> bool:
-    pid = note.get("shim")
-    return isinstance(pid, int) and note.get("shim_start") == kernel.start_time(pid) != ""

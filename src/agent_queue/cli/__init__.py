@@ -1,0 +1,89 @@
+"""The command line. Each command lives in a file of its own and is imported when it is called."""
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from agent_queue import __version__
+from agent_queue.cli.errors import exit_code_of
+
+COMMANDS = {
+    "init": "make a queue",
+    "add": "put job files into the inbox",
+    "run": "run the queue",
+    "status": "what needs you, what runs, what waits and why",
+    "watch": "status, redrawn as it changes",
+    "show": "all about one job",
+    "logs": "what a job's agent said and did",
+    "diff": "what a job changed",
+    "promote": "review -> testing",
+    "ship": "testing -> shipped",
+    "reject": "review or testing -> failed",
+    "requeue": "failed, review or testing -> inbox",
+    "cancel": "stop a job, wherever it is",
+    "stop": "end the supervisor",
+    "pause": "let an engine, or all, start no more jobs",
+    "resume": "undo pause",
+    "recover": "finish what a crash left, without running anything",
+    "clean": "archive what finished jobs left behind",
+    "lint": "check job files",
+    "schema": "the frontmatter as JSON Schema",
+    "doctor": "what this machine has, what it lacks, and how to mend it",
+    "demo": "see it work, in a temporary folder",
+    "completion": "shell completion",
+    "help": "help on a command",
+}
+
+
+class Commands(click.Group):
+    """Commands by name, imported one at a time."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"agent_queue.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and name not in COMMANDS:
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, COMMANDS, n=1)
+            ctx.fail(f"no command is called '{name}'" + (f" (did you mean '{near[0]}'?)" if near else ""))
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="aq")
+@click.option("--root", metavar="FOLDER", help="The queue's folder; else AGENT_QUEUE_ROOT, else your data folder.")
+@click.pass_context
+def cli(ctx: click.Context, root: str | None) -> None:
+    """A queue that runs AI coding agents unattended, and loses nothing.
+
+    A job is a markdown file; its stage is the folder it lies in.
+    """
+    ctx.obj = root
+
+
+def main() -> None:
+    """Run `aq`: the one place where errors become words and an exit code."""
+    try:
+        code = cli.main(prog_name="aq", standalone_mode=False)
+    except BaseException as error:  # noqa: BLE001 - the door: whatever it is, a person gets words and a code
+        code = exit_code_of(error)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code if isinstance(code, int) else 0)

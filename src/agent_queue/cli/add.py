@@ -1,0 +1,55 @@
+"""aq add"""
+
+import os
+import sys
+
+import click
+
+from agent_queue.cli.options import chatter, emit, json_option
+from agent_queue.core.errors import UsageError
+from agent_queue.core.manifest import Priority
+from agent_queue.flow import intake
+from agent_queue.wiring import opened
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...|FOLDER|-")
+@click.option("--engine", help="Agent program, where a file does not say.")
+@click.option("--cwd", type=click.Path(), help="Where the agent works; else the current folder.")
+@click.option("--yolo/--no-yolo", default=None, help="All tools without asking, where a file does not say.")
+@click.option("--priority", type=click.Choice([priority.value for priority in Priority]))
+@click.option("--name", help="Name of the job, instead of the file's.")
+@json_option
+@click.pass_obj
+def command(
+    root: str | None, *, files: tuple[str, ...], engine: str | None, cwd: str | None, yolo: bool | None,
+    priority: str | None, name: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Put copies of job files into the inbox. What a file says itself stands; flags fill what it leaves open."""
+    app = opened(root)
+    sources = [source for path in files for source in _sources(path, name)]
+    keys = {"engine": engine, "yolo": yolo, "priority": Priority(priority) if priority else None}
+    place = os.path.abspath(os.path.expanduser(cwd)) if cwd else os.getcwd()
+    added = intake.add(
+        app.queue, sources, keys=keys, defaults=app.settings.defaults, cwd=place, now=app.tools.clock.local(),
+        guard=app.intake,
+    )  # fmt: skip
+    for warning in (warning for item in added for warning in item.warnings):
+        chatter(warning)
+    emit(as_json, {"added": [{"job": item.job, "source": item.source} for item in added]}, (item.job for item in added))
+
+
+def _sources(path: str, name: str | None) -> list[intake.Source]:
+    if path == "-":
+        return [intake.Source(name="<stdin>", data=sys.stdin.buffer.read(), stem=name or "stdin")]
+    if os.path.isdir(path):
+        names = sorted(item for item in os.listdir(path) if item.endswith(".md") and not item.startswith("."))
+        if not names:
+            raise UsageError(f"{path} holds no .md file")
+        return [source for item in names for source in _sources(os.path.join(path, item), None)]
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+    return [intake.Source(name=path, data=data, stem=name or os.path.splitext(os.path.basename(path))[0])]

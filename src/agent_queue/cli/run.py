@@ -1,0 +1,33 @@
+"""aq run"""
+
+import time
+
+import click
+
+from agent_queue.cli.options import chatter
+from agent_queue.core.errors import EXIT_AGAIN, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, UsageError
+from agent_queue.core.fields import seconds
+from agent_queue.wiring import opened
+
+
+@click.command()
+@click.option("--slots", "--max", type=click.IntRange(1, 1000), help="How many jobs at a time.  [default: 3]")
+@click.option("--once", is_flag=True, help="End when nothing more can run.")
+@click.option("--wait", "patience", metavar="TIME", help="With --once: wait this long for held jobs, e.g. 10m.")
+@click.option("--engine", help="Run only jobs of this engine.")
+@click.pass_obj
+def command(root: str | None, *, slots: int | None, once: bool, patience: str | None, engine: str | None) -> None:
+    """Run the queue: take up what the last supervisor left, then start jobs as they come.
+
+    Ctrl-C once: no new jobs, wait for the running ones. Twice: stop them now; their work is kept.
+    """
+    wait_s = seconds(patience) if patience else 0.0
+    if wait_s is None:
+        raise UsageError(f"--wait takes a time such as 10m, not '{patience}'")
+    app = opened(root, lambda text: chatter(f"{time.strftime('%H:%M:%S')} {text}"))
+    report, interrupted = app.run(slots or app.settings.run.slots, once=once, wait_s=wait_s, engine=engine)
+    for line in report.left:
+        chatter(line)
+    if interrupted:
+        raise SystemExit(EXIT_INTERRUPTED)
+    raise SystemExit(EXIT_FAILED if report.failed else EXIT_AGAIN if report.held else EXIT_OK)

@@ -1,0 +1,202 @@
+"""The one place where names meet adapters: settings and a root become the tools that the story is told with."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from agent_queue.core.errors import AqError
+from agent_queue.core.job import Stage
+from agent_queue.system import settings_files
+from agent_queue.system.files import Disk
+from agent_queue.system.layout import Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agent_queue.core.manifest import Manifest
+    from agent_queue.core.settings import Settings
+    from agent_queue.flow.loop import Report
+    from agent_queue.flow.tools import Tools
+    from agent_queue.ports import Engine
+    from agent_queue.queues.folders import FolderQueue
+    from agent_queue.queues.glance import Glance
+    from agent_queue.system.processes import MachineProcesses
+    from agent_queue.system.worktrees import MachineWorkspaces
+
+ENGINES = {
+    "claude": "agent_queue.engines.claude:Claude",
+    "codex": "agent_queue.engines.codex:Codex",
+    "copilot": "agent_queue.engines.copilot:Copilot",
+    "devin": "agent_queue.engines.devin:Devin",
+    "gemini": "agent_queue.engines.gemini:Gemini",
+    "opencode": "agent_queue.engines.opencode:OpenCode",
+    "pi": "agent_queue.engines.pi:Pi",
+    "qwen": "agent_queue.engines.qwen:Qwen",
+    "shell": "agent_queue.engines.shell:Shell",
+}
+
+
+class App:
+    """One queue and what is needed to work on it, made when first used: a list needs no YAML, no git, no engine."""
+
+    def __init__(self, root: str | None = None, tell: Callable[[str], None] = lambda _: None) -> None:
+        self.environment: Mapping[str, str] = dict(os.environ)
+        self.layout = Layout(settings_files.root(root, self.environment))
+        self.tell = tell
+        self._engines: dict[str, Engine | None] = {}
+
+    @cached_property
+    def settings(self) -> "Settings":
+        from agent_queue.core.settings import settings
+
+        return settings(settings_files.read(self.layout.settings), self.environment)
+
+    @cached_property
+    def disk(self) -> Disk:
+        return Disk(self.layout.scratch, durable=self.settings.run.durability == "full")
+
+    @cached_property
+    def queue(self) -> "FolderQueue":
+        from agent_queue.queues.folders import FolderQueue
+        from agent_queue.system.clock import MachineClock
+
+        return FolderQueue(self.layout, self.disk, MachineClock(), self.settings.defaults, self.mutexes)
+
+    @cached_property
+    def glance(self) -> "Glance":
+        from agent_queue.queues.glance import Glance, read_glimpse
+
+        scratch = Disk(self.layout.scratch, durable=False)  # a cache may be lost; settings need not be read for it
+        read = lambda path, name, stage: read_glimpse(path, name, stage, lambda: self.settings.defaults, self.mutexes)  # noqa: E731
+        return Glance(self.layout, scratch, read, settings_files.fingerprint(self.layout.settings, self.environment))
+
+    @cached_property
+    def processes(self) -> "MachineProcesses":
+        from agent_queue.system.processes import MachineProcesses
+
+        return MachineProcesses(self.disk)
+
+    @cached_property
+    def workspaces(self) -> "MachineWorkspaces":
+        from agent_queue.system.worktrees import MachineWorkspaces
+
+        return MachineWorkspaces(self.layout.work)
+
+    @cached_property
+    def tools(self) -> "Tools":
+        from agent_queue.flow.tools import Tools
+        from agent_queue.system import host
+        from agent_queue.system.clock import MachineClock
+
+        return Tools(
+            queue=self.queue, workspaces=self.workspaces, processes=self.processes, clock=MachineClock(),
+            settings=self.settings, host=host.host(), environment=self.environment, engine=self.engine,
+            program=host.find, child_environment=host.child_environment, read_file=settings_files.contents,
+            mutexes=self.mutexes, closed_lanes=self.closed_lanes, unmet=self.unmet, tell=self.tell,
+        )  # fmt: skip
+
+    def engine(self, name: str) -> "Engine | None":
+        """An adapter by name, by an installed entry point, or as `module:Class`; None when there is none."""
+        if name not in self._engines:
+            self._engines[name] = _load(ENGINES.get(name) or _entry_point(name) or name)
+        return self._engines[name]
+
+    def mutexes(self, manifest: "Manifest") -> tuple[str, ...]:
+        from agent_queue.core.schedule import mutexes
+
+        plan = self.workspaces.plan(manifest)
+        return mutexes(manifest.lock, place=plan.repository or plan.cwd, in_place=not plan.worktree)
+
+    def closed_lanes(self) -> dict[str, str]:
+        """Engines that a person paused."""
+        names = os.listdir(f"{self.layout.root}/lanes")
+        return {name.removesuffix(".paused"): "paused" for name in sorted(names) if name.endswith(".paused")}
+
+    def unmet(self, dependency: str) -> str | None:
+        """Why a dependency is not met: it must have shipped."""
+        from agent_queue.core.job import JobId, bad_id
+
+        if bad_id(dependency) is not None:
+            return "no job is called that"
+        stages = self.queue.stages(JobId(dependency))
+        if Stage.SHIPPED in stages:
+            return None
+        return stages[0].value if stages else "no job is called that"
+
+    @contextmanager
+    def intake(self) -> "Iterator[None]":
+        """Keep other adders out: from the look-up of free ids to the creation."""
+        from agent_queue.system import locks
+
+        lock = locks.take([f"{self.layout.own}/intake"], wait=True)
+        assert lock is not None
+        try:
+            yield
+        finally:
+            lock.close()
+
+    def run(self, slots: int, *, once: bool, wait_s: float, engine: str | None) -> "tuple[Report, bool]":
+        """Be this queue's supervisor; what was done, and whether a signal ended it."""
+        from agent_queue.flow.loop import Loop, Stopping
+        from agent_queue.system.events import MachineEvents
+        from agent_queue.system.supervisor import supervise
+
+        folders = [self.layout.stage(stage) for stage in Stage]
+        with (
+            supervise(self.layout, self.disk, slots=slots, started_at=self.tools.clock.now().timestamp()),
+            MachineEvents(self.processes, folders) as events,
+        ):
+            loop = Loop(self.tools, events, slots, once=once, wait_s=wait_s, only_engine=engine)
+            return loop.run(), loop.stopping is not Stopping.NO
+
+    def patience(self, ready: Callable[[], bool], *, seconds: float) -> bool:
+        """Wait until something is so; False when the time is over."""
+        from agent_queue.system.events import wait_until
+
+        return wait_until(ready, seconds=seconds)
+
+    def initialise(self) -> bool:
+        """Make the queue's folders and a configuration to edit; False when the queue is there."""
+        from agent_queue.queues.create import create
+
+        return create(self.layout)
+
+
+def opened(root: str | None, tell: Callable[[str], None] = lambda _: None) -> App:
+    """The queue at this root, which must be there.
+
+    Raises:
+        AqError: there is no queue.
+    """
+    app = App(root, tell)
+    if not app.layout.exists():
+        raise AqError(f"no queue at {app.layout.root}", hint="`aq init` makes one; --root or AGENT_QUEUE_ROOT names it")
+    return app
+
+
+def _entry_point(name: str) -> str | None:
+    from importlib.metadata import entry_points
+
+    found = [entry.value for entry in entry_points(group="agent_queue.engines") if entry.name == name]
+    return found[0] if found else None
+
+
+def _load(target: str) -> "Engine | None":
+    from importlib import import_module
+
+    module, _, name = target.partition(":")
+    if not name:
+        return None
+    sys.path.append(os.getcwd())
+    try:
+        engine: Engine = getattr(import_module(module), name)()
+    except (ImportError, AttributeError):
+        return None
+    finally:
+        sys.path.pop()
+    return engine
+
+
