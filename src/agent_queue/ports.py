@@ -1,111 +1,39 @@
-"""Every port on one page: what the story needs from the world. Read this first to add an engine, tracker or queue."""
+"""Every port on one page: what the story needs from the world. Read this first to add an engine, tracker or queue.
+
+The values that pass through them are in `core.run` and `core.board`; they can be had from here as well.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
+from agent_queue.core.board import Board, Changes, FileChange, Glimpse, Invalid, Row
 from agent_queue.core.history import Entry, History
 from agent_queue.core.job import JobId, Stage
 from agent_queue.core.lifecycle import Job, Move
 from agent_queue.core.manifest import JobFile, Manifest
 from agent_queue.core.outcome import Exit, Outcome, StopReason
-from agent_queue.core.schedule import Waiting
+from agent_queue.core.run import (
+    Assignment,
+    Command,
+    Ending,
+    Event,
+    EventKind,
+    Host,
+    Kept,
+    Place,
+    Plan,
+    Start,
+    StopWay,
+    Target,
+)  # fmt: skip
 
-
-class Target(StrEnum):
-    """Whom the first stop signal reaches."""
-
-    LEADER = "leader"
-    GROUP = "group"
-
-
-@dataclass(frozen=True, slots=True)
-class StopWay:
-    """How an agent program is asked to end, before the grace time passes and its whole tree is killed."""
-
-    signal: str = "SIGTERM"
-    target: Target = Target.GROUP
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """What to start. `env` is added to the allow-listed environment; `stdin` is a file's path, None for nothing."""
-
-    argv: tuple[str, ...]
-    stdin: str | None = None
-    env: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where an agent works. `root` is the worktree, or the repository in-place; None outside of git."""
-
-    cwd: str
-    root: str | None = None
-    branch: str | None = None
-    base: str | None = None
-    """The commit that the job's branch started from."""
-    start: str | None = None
-    """The tree that this run began with; what differs from it at the end was changed by this run."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Host:
-    """What a command may depend on besides the job."""
-
-    is_root: bool = False
-    system: str = "linux"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assignment:
-    """One run, as an engine sees it. `folder` is its run folder, where side files may be written."""
-
-    job: JobId
-    run: int
-    program: str
-    """The engine's program, found: an absolute path."""
-    manifest: Manifest
-    model: str | None
-    args: tuple[str, ...]
-    folder: str
-    prompt_file: str
-    session: str
-    """A new UUID, for programs that let the caller name the conversation."""
-    resume_id: str | None = None
-
-
-class EventKind(StrEnum):
-    """What a line of an agent's output is, for people who read along."""
-
-    TEXT = "text"
-    TOOL = "tool"
-    RESULT = "result"
-    ERROR = "error"
-    NOTE = "note"
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One readable thing an agent said or did."""
-
-    kind: EventKind
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """What is known when a run has ended by itself.
-
-    `changed` says whether the run changed a file of its workspace, None where nobody can tell. `now` is local and
-    aware: some programs name their reset as a clock time.
-    """
-
-    exit: Exit
-    changed: bool | None
-    now: datetime
+__all__ = [
+    "Assignment", "Board", "Changes", "Clock", "Command", "Ending", "Engine", "Event", "EventKind", "Events",
+    "FileChange", "Glimpse", "Host", "Invalid", "Kept", "Lock", "Place", "Plan", "Processes", "Queue", "Reader", "Row",
+    "RunFolder", "Start", "StopWay", "Target", "Woken", "Workspaces",
+]  # fmt: skip
 
 
 class Reader(Protocol):
@@ -147,62 +75,6 @@ class Lock(Protocol):
     def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invalid:
-    """A file that cannot become a job as it is; `problem` says why, at its place, and what to do."""
-
-    name: str
-    stage: Stage
-    problem: str
-
-
-class Glimpse(NamedTuple):
-    """What a job file says, as far as lists show it; kept in a cache, so it holds plain values only."""
-
-    title: str = ""
-    engine: str = ""
-    profile: str = ""
-    priority: str = ""
-    locks: tuple[str, ...] = ()
-    deps: tuple[str, ...] = ()
-    tracker_item: str = ""
-    invalid: str = ""
-    """Why it cannot become a job as it is; '' when it can."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """A job in a list: where it lies, what its file says, what its journal says."""
-
-    id: JobId
-    stage: Stage
-    age: int
-    """When its file was last written, ns since the epoch."""
-    glimpse: Glimpse
-    past: History
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Board:
-    """The whole queue at a glance: every job of the active stages, and the latest of the final ones."""
-
-    rows: Sequence[Row]
-    counts: Mapping[Stage, int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Changes:
-    """What a look at the queue found since the last one."""
-
-    waiting: Sequence[Waiting] = ()
-    gone: Sequence[JobId] = ()
-    """Ids that no longer wait in the inbox."""
-    by_hand: Sequence[Job] = ()
-    """Jobs that a person moved, in their new place, already journaled."""
-    look_again_s: float | None = None
-    """When a file that is still being written should be looked at again."""
-
-
 class RunFolder(Protocol):
     """The files of one run; `path` is its folder. Every write replaces the file as a whole."""
 
@@ -216,14 +88,6 @@ class RunFolder(Protocol):
 
     def written_at(self, name: str) -> float | None:
         """When a log last grew, epoch seconds; None when there is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileChange:
-    """A file of the queue that came, went or was written; an empty path stands for any. `whole`: its writer is done."""
-
-    path: str
-    whole: bool = False
 
 
 class Queue(Protocol):
@@ -253,25 +117,8 @@ class Queue(Protocol):
     def note(self, job: JobId, entry: Entry, *, durable: bool = True) -> None: ...
     def past(self, job: JobId) -> History: ...
     def run_folder(self, job: JobId, run: int) -> RunFolder: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
-    """A process to start under a shim, which writes run.json and exit.json into `folder`.
-
-    Times are seconds; the deadline counts awake time from the start and is kept without any supervisor.
-    """
-
-    folder: str
-    log: str
-    cwd: str
-    argv: tuple[str, ...]
-    env: Mapping[str, str]
-    stdin: str | None = None
-    deadline_s: float | None = None
-    deadline_why: StopReason = StopReason.TIMEOUT
-    grace_s: float = 10.0
-    stop: StopWay = StopWay()
+    def archive(self, job: JobId, label: str) -> bool:
+        """Put a finished job's run folders away; False when it has none."""
 
 
 class Processes(Protocol):
@@ -290,25 +137,6 @@ class Processes(Protocol):
         """Kill all that carries this `AQ_RUN` until none is left; returns how many there were."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """Where a job will work, told by a quick look at its cwd; `problem` says why it cannot."""
-
-    cwd: str
-    repository: str | None = None
-    worktree: bool = False
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """What was saved of a workspace: state keys for the journal, and whether this run changed anything."""
-
-    facts: Mapping[str, Any]
-    changed: bool | None
-    note: str = ""
-
-
 class Workspaces(Protocol):
     """Git worktrees, one a job, always at the same path; or the folder itself."""
 
@@ -317,6 +145,9 @@ class Workspaces(Protocol):
     def keep(self, job: JobId, place: Place, why: str, lock: Lock) -> Kept: ...
     def close(self, job: JobId, past: History) -> str:
         """Remove the worktree when everything in it is on the branch; returns why it was left, or ''."""
+
+    def drop_merged(self, repository: str, past: History) -> str:
+        """Delete the job's branch when HEAD holds all of it; returns its name, or '' when it stays."""
 
 
 class Clock(Protocol):

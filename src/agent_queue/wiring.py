@@ -3,9 +3,9 @@
 import os
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent_queue.core.errors import AqError
 from agent_queue.core.job import Stage
@@ -37,6 +37,10 @@ ENGINES = {
     "qwen": "agent_queue.engines.qwen:Qwen",
     "shell": "agent_queue.engines.shell:Shell",
 }
+
+
+ALL = "all"
+"""The name under which `lanes/` holds the pause of every engine."""
 
 
 class App:
@@ -112,8 +116,25 @@ class App:
 
     def closed_lanes(self) -> dict[str, str]:
         """Engines that a person paused."""
-        names = os.listdir(f"{self.layout.root}/lanes")
-        return {name.removesuffix(".paused"): "paused" for name in sorted(names) if name.endswith(".paused")}
+        names = sorted(os.listdir(f"{self.layout.root}/lanes"))
+        engines = (name.removesuffix(".paused") for name in names if name.endswith(".paused"))
+        return {"*" if engine == ALL else engine: "paused" for engine in engines}
+
+    def pause(self, engine: str | None, *, paused: bool) -> None:
+        """Let an engine, or all of them, start no more jobs; or undo that. What runs, runs on."""
+        path = self.layout.lane(engine or ALL)
+        if paused:
+            self.disk.put(path, b"")
+        else:
+            self.disk.remove(path)
+
+    def stop(self, signal_name: str) -> bool:
+        """Signal the supervisor; False when none lives."""
+        import signal
+
+        from agent_queue.system.supervisor import tell
+
+        return tell(self.layout, signal.Signals[signal_name])
 
     def unmet(self, dependency: str) -> str | None:
         """Why a dependency is not met: it must have shipped."""
@@ -138,15 +159,26 @@ class App:
         finally:
             lock.close()
 
+    def supervisor(self) -> "Mapping[str, Any] | None":
+        """The note of the supervisor that lives; None when none does."""
+        from agent_queue.system.supervisor import find
+
+        return find(self.layout)
+
+    def supervise(self, slots: int) -> "AbstractContextManager[None]":
+        """Be this queue's supervisor while the context is open."""
+        from agent_queue.system.supervisor import supervise
+
+        return supervise(self.layout, self.disk, slots=slots, started_at=self.tools.clock.now().timestamp())
+
     def run(self, slots: int, *, once: bool, wait_s: float, engine: str | None) -> "tuple[Report, bool]":
         """Be this queue's supervisor; what was done, and whether a signal ended it."""
         from agent_queue.flow.loop import Loop, Stopping
         from agent_queue.system.events import MachineEvents
-        from agent_queue.system.supervisor import supervise
 
-        folders = [self.layout.stage(stage) for stage in Stage]
+        folders = [*(self.layout.stage(stage) for stage in Stage), f"{self.layout.root}/lanes"]
         with (
-            supervise(self.layout, self.disk, slots=slots, started_at=self.tools.clock.now().timestamp()),
+            self.supervise(slots),
             MachineEvents(self.processes, folders) as events,
         ):
             loop = Loop(self.tools, events, slots, once=once, wait_s=wait_s, only_engine=engine)
@@ -198,5 +230,3 @@ def _load(target: str) -> "Engine | None":
     finally:
         sys.path.pop()
     return engine
-
-

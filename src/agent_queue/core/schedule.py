@@ -40,7 +40,7 @@ class Room:
     held: set[str] = field(default_factory=set)
     """Lock names in use."""
     closed: Mapping[str, str] = field(default_factory=dict)
-    """Engine name to the reason why its lane takes no job."""
+    """Engine name to the reason why its lane takes no job; `*` closes all of them."""
     unmet: Callable[[str], str | None] = lambda _: None
     """Say why a dependency is not met yet, or None when it is."""
     refused: Collection[JobId] = frozenset()
@@ -62,8 +62,8 @@ def why(job: Waiting, room: Room, now: float) -> str | None:
     """Say why a job cannot start now, or None when nothing but a free slot is missing."""
     if job.next_eligible > now:
         return f"not before {datetime.fromtimestamp(job.next_eligible, UTC):%Y-%m-%d %H:%M:%S} UTC"
-    if job.engine in room.closed:
-        return f"{job.engine}: {room.closed[job.engine]}"
+    if (closed := room.closed.get("*") or room.closed.get(job.engine)) is not None:
+        return f"{job.engine or 'engine'}: {closed}"
     for dependency in job.deps:
         if (reason := room.unmet(dependency)) is not None:
             return f"waiting for {dependency} ({reason})"

@@ -9,9 +9,8 @@ from agent_queue.core.errors import AqError, BusyError, UsageError
 from agent_queue.core.job import JobId, Stage
 from agent_queue.core.lifecycle import Job, Move
 from agent_queue.core.outcome import StopReason
-from agent_queue.flow.admit import take_up
-from agent_queue.flow.run_one import work
-from agent_queue.flow.tools import Abandoned, Deed, Tools, policy_of, run_folder
+from agent_queue.flow.recover import settle_alone
+from agent_queue.flow.tools import Tools, policy_of, run_folder
 from agent_queue.flow.verify import current
 from agent_queue.ports import Queue
 
@@ -89,34 +88,11 @@ def cancel(tools: Tools, job: JobId, wait: Patience) -> Stage:
         now = tools.queue.job(job)
         if now is None or now.stage not in (Stage.BUILDING, Stage.REVIEW):
             return True
-        return _settle_alone(tools, job)
+        return settle_alone(tools, job)
 
     if not wait(settled, seconds=CANCEL_WAIT_S):
         raise BusyError(f"{job} was told to stop, and has not ended yet", hint="`aq status` shows when it has")
     return _found(tools.queue, job).stage
-
-
-def _settle_alone(tools: Tools, job: JobId) -> bool:
-    """Judge and settle a job whose agent has ended and that no supervisor holds; False while somebody does."""
-    taken = take_up(job, tools)
-    if taken is None:
-        return True
-    run, repair = taken
-    if run.lock is None:
-        return False
-    try:
-        steps = work(run, tools, repair)
-        value = None
-        while True:
-            step = steps.send(value)
-            value = step.do() if isinstance(step, Deed) else True
-    except StopIteration as end:
-        tools.queue.settle([end.value])
-    except Abandoned:
-        pass
-    finally:
-        run.lock.close()
-    return True
 
 
 def _person_move(tools: Tools, job: JobId, decide: Callable[[Job], Move]) -> Move:

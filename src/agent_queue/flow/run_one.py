@@ -5,7 +5,7 @@ up a run at whatever step the last one left it.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
@@ -50,6 +50,7 @@ def work(run: Run, tools: Tools, repair: Repair | None = None) -> Steps[Move]:
 
 def conclude(run: Run, tools: Tools, outcome: Outcome) -> Move:
     """Write down how it ended, for people, and say where the job goes."""
+    run.job = replace(run.job, past=tools.queue.past(run.id))  # the run's own notes are in it by now
     move = decide(run.job, outcome, policy_of(run.manifest, tools.settings), tools.clock.now(), tools.clock.roll())
     record = {"kind": type(outcome).__name__.lower(), "result": move.result, "reason": move.reason,
               "failure": move.failure, "to": move.target}  # fmt: skip
@@ -249,4 +250,3 @@ def _with_hint(error: AqError) -> str:
 
 def _json(value: object) -> bytes:
     return json.dumps(value, indent=1, ensure_ascii=False).encode(errors="surrogateescape") + b"\n"
-

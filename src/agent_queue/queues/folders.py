@@ -168,6 +168,15 @@ class FolderQueue:
     def run_folder(self, job: JobId, run: int) -> FileRunFolder:
         return FileRunFolder(self._layout.run(job, run), self._disk)
 
-    def remove_lock_file(self, job: JobId) -> None:
-        """Remove the lock file of a finished job; call it while holding that lock."""
+    def archive(self, job: JobId, label: str) -> bool:
+        """Put the run folders of a finished job away under `archive/<label>/`, and remove its lock file.
+
+        Call it while holding that lock. Job file and journal stay: keys and dependencies still hold.
+        """
+        source, target = f"{self._layout.root}/runs/{job}", f"{self._layout.root}/archive/{label}/{job}"
+        moved = os.path.isdir(source)
+        if moved:
+            self._disk.folder(os.path.dirname(target))
+            self._disk.relocate(source, target)
         self._disk.remove(self._layout.job_lock(job))
+        return moved

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from agent_queue.core.board import Board, Glimpse, Row
 from agent_queue.core.history import NEW
 from agent_queue.core.job import ACTIVE, FINAL, JobId, Stage
-from agent_queue.ports import Board, Glimpse, Row
 from agent_queue.system import journal
 from agent_queue.system.files import Disk
 from agent_queue.system.layout import SUFFIX, Layout

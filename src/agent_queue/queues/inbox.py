@@ -81,8 +81,8 @@ class Inbox:
 
     def _handle(self, path: str, found: "_Found", *, whole: bool) -> None:
         folder, _, name = path.rpartition("/")
-        stem, stage = job_name(name), Stage(folder.rpartition("/")[2])
-        if stem is None:
+        stem, stage = job_name(name), _STAGES.get(folder.rpartition("/")[2])
+        if stem is None or stage is None:
             return
         job = JobId(stem)
         if not os.path.lexists(path):
@@ -173,6 +173,9 @@ class Inbox:
             found.gone.append(job)
 
 
+_STAGES = {stage.value: stage for stage in Stage}
+
+
 class _Found:
     """What one look found."""
 
@@ -180,5 +183,3 @@ class _Found:
         self.waiting: list[Waiting] = []
         self.gone: list[JobId] = []
         self.by_hand: list[Job] = []
-
-

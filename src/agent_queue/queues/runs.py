@@ -50,4 +50,3 @@ class FileRunFolder:
             return os.stat(self.path_of(name)).st_mtime
         except FileNotFoundError:
             return None
-

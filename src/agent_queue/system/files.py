@@ -123,6 +123,10 @@ class Disk:
             return False
         return True
 
+    def relocate(self, source: str, target: str) -> None:
+        """Rename a folder into a place that is free."""
+        self._calls.replace(source, target)
+
     def exchange(self, one: str, other: str) -> None:
         """Swap two files in one step."""
         self._calls.exchange(one, other)

@@ -29,6 +29,7 @@ class MachineProcesses:
         stop = start.stop
         options = {
             "locks": ":".join(map(str, lock.filenos())),
+            "boot": kernel.boot_id(),
             "deadline": f"{start.deadline_s:.3f}" if start.deadline_s else "",
             "why": start.deadline_why.value,
             "grace": f"{start.grace_s:.3f}",

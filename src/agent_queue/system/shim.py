@@ -2,7 +2,8 @@
 
 It is started as `python -I -S shim.py FOLDER CWD OPTIONS PROGRAM ARGUMENT...` with the agent's environment, standard
 input and log already in place, and the job's locks as inherited files. OPTIONS is `key=value` joined by `;`:
-locks (file numbers joined by `:`), deadline (s), why, grace (s), signal (number), target (leader or group).
+locks (file numbers joined by `:`), boot (the name of this boot), deadline (s), why, grace (s), signal (number), target
+(leader or group).
 
 It stands alone: only builtin modules, so that it starts in milliseconds and stays small. A supervisor may die, be
 replaced or be told to leave agents running; the shim keeps deadlines and exit codes all the same. The job's locks are
@@ -32,7 +33,7 @@ def main(folder: str, cwd: str, options: dict[str, str], argv: list[str]) -> Non
     become_subreaper()
     here = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     me = os.getpid()
-    identity = f'"shim":{me},"shim_start":"{start_of(me)}","boot_id":"{boot_id()}"'
+    identity = f'"shim":{me},"shim_start":"{start_of(me)}","boot_id":{quoted(options.get("boot", ""))}'
     put(here, "run.json", "{" + identity + "}\n")
     agent, error = launch(cwd, argv)
     if agent:
@@ -192,18 +193,6 @@ def start_of(pid: int) -> str:
         fields = stat_fields(str(pid))
         return fields[19].decode() if fields else ""
     return os.popen(f"ps -o lstart= -p {pid}").read().strip()
-
-
-def boot_id() -> str:
-    """The name of this boot, spelled as `kernel.boot_id` spells it."""
-    try:
-        number = os.open("/proc/sys/kernel/random/boot_id", os.O_RDONLY)
-    except OSError:
-        return os.popen("sysctl -n kern.boottime").read().replace(" ", "_")[:80]
-    try:
-        return os.read(number, 64).decode().strip()
-    finally:
-        os.close(number)
 
 
 def become_subreaper() -> None:

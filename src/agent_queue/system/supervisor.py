@@ -53,4 +53,3 @@ def tell(layout: Layout, number: signal.Signals) -> bool:
     """Signal the supervisor after checking that it is the one the note names; False when none lives."""
     note = read_object(note_path(layout))
     return note is not None and signal_process(note, number)
-

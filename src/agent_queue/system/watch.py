@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from agent_queue.ports import FileChange
+from agent_queue.core.board import FileChange
 
 CLOSE_WRITE, MOVED_FROM, MOVED_TO, DELETE, OVERFLOW = 0x8, 0x40, 0x80, 0x200, 0x4000
 # Not IN_CREATE: whoever creates a file closes it after writing, and only then it is whole.

@@ -98,6 +98,14 @@ class MachineWorkspaces:
         user.run("worktree", "remove", "--force", path)
         return ""
 
+    def drop_merged(self, repository: str, past: History) -> str:
+        """Delete the job's branch by compare-and-set, when HEAD of the repository holds its every commit."""
+        branch, git = past.state.get("wip_branch"), Git(repository)
+        tip = git.ask("rev-parse", "-q", "--verify", f"refs/heads/{branch}") if branch else None
+        if tip is None or git.ask("merge-base", "--is-ancestor", tip, "HEAD") is None:
+            return ""
+        return str(branch) if git.ask("update-ref", "-d", f"refs/heads/{branch}", tip) is not None else ""
+
     def _base(self, user: Git, past: History, manifest: Manifest, branch: str) -> str:
         known = past.state.get("wip_base")
         if known and not past.fresh and user.ask("rev-parse", "-q", "--verify", f"refs/heads/{branch}"):

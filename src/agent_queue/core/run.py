@@ -1,0 +1,143 @@
+"""What a run is made of, as values: where it works, what is started, how it is stopped, what is seen of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from agent_queue.core.job import JobId
+from agent_queue.core.manifest import Manifest
+from agent_queue.core.outcome import Exit, StopReason
+
+
+class Target(StrEnum):
+    """Whom the first stop signal reaches."""
+
+    LEADER = "leader"
+    GROUP = "group"
+
+
+@dataclass(frozen=True, slots=True)
+class StopWay:
+    """How an agent program is asked to end, before the grace time passes and its whole tree is killed."""
+
+    signal: str = "SIGTERM"
+    target: Target = Target.GROUP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What to start. `env` is added to the allow-listed environment; `stdin` is a file's path, None for nothing."""
+
+    argv: tuple[str, ...]
+    stdin: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where an agent works. `root` is the worktree, or the repository in-place; None outside of git."""
+
+    cwd: str
+    root: str | None = None
+    branch: str | None = None
+    base: str | None = None
+    """The commit that the job's branch started from."""
+    start: str | None = None
+    """The tree that this run began with; what differs from it at the end was changed by this run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What a command may depend on besides the job."""
+
+    is_root: bool = False
+    system: str = "linux"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """One run, as an engine sees it. `folder` is its run folder, where side files may be written."""
+
+    job: JobId
+    run: int
+    program: str
+    """The engine's program, found: an absolute path."""
+    manifest: Manifest
+    model: str | None
+    args: tuple[str, ...]
+    folder: str
+    prompt_file: str
+    session: str
+    """A new UUID, for programs that let the caller name the conversation."""
+    resume_id: str | None = None
+
+
+class EventKind(StrEnum):
+    """What a line of an agent's output is, for people who read along."""
+
+    TEXT = "text"
+    TOOL = "tool"
+    RESULT = "result"
+    ERROR = "error"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One readable thing an agent said or did."""
+
+    kind: EventKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What is known when a run has ended by itself.
+
+    `changed` says whether the run changed a file of its workspace, None where nobody can tell. `now` is local and
+    aware: some programs name their reset as a clock time.
+    """
+
+    exit: Exit
+    changed: bool | None
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """A process to start under a shim, which writes run.json and exit.json into `folder`.
+
+    Times are seconds; the deadline counts awake time from the start and is kept without any supervisor.
+    """
+
+    folder: str
+    log: str
+    cwd: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    stdin: str | None = None
+    deadline_s: float | None = None
+    deadline_why: StopReason = StopReason.TIMEOUT
+    grace_s: float = 10.0
+    stop: StopWay = StopWay()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Where a job will work, told by a quick look at its cwd; `problem` says why it cannot."""
+
+    cwd: str
+    repository: str | None = None
+    worktree: bool = False
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What was saved of a workspace: state keys for the journal, and whether this run changed anything."""
+
+    facts: Mapping[str, Any]
+    changed: bool | None
+    note: str = ""

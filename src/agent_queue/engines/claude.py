@@ -1,0 +1,178 @@
+"""Claude Code (`claude`), npm @anthropic-ai/claude-code; the facts are of 2.1.197."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from agent_queue.core.outcome import Broke, Failure, Outcome
+from agent_queue.engines import refusals
+from agent_queue.engines.stream import Json, JsonReader, amount, count, get, identifier, items, said, tool, words
+from agent_queue.ports import Assignment, Command, Ending, Event, EventKind, Host, Place, Reader, StopWay, Target
+
+_TYPES = frozenset(("system", "assistant", "user", "result", "rate_limit_event", "stream_event"))
+_EDITS = frozenset(("Write", "Edit", "MultiEdit", "NotebookEdit"))
+_STOPS = {"error_max_turns": Failure.MAX_TURNS, "error_max_budget_usd": Failure.BUDGET}
+_NOT_A_MODEL = "<synthetic>"
+
+
+class Claude:
+    name = "claude"
+    programs = ("claude",)
+    bin_variable = "CLAUDE_BIN"
+    environment = (
+        "ANTHROPIC_*", "CLAUDE_*", "AWS_REGION", "AWS_PROFILE", "AWS_BEARER_TOKEN_BEDROCK", "CLOUD_ML_REGION",
+        "VERTEX_REGION_*", "API_TIMEOUT_MS", "MAX_THINKING_TOKENS", "BASH_DEFAULT_TIMEOUT_MS", "BASH_MAX_TIMEOUT_MS",
+        "BASH_MAX_OUTPUT_LENGTH", "MCP_TIMEOUT", "MCP_TOOL_TIMEOUT", "MAX_MCP_OUTPUT_TOKENS", "IS_SANDBOX",
+    )  # fmt: skip
+    stop = StopWay(signal="SIGINT", target=Target.LEADER)
+    """It kills its tool and still prints its usage; at SIGTERM it does neither."""
+    silent = False
+    hint = "npm install -g @anthropic-ai/claude-code, then log in once with `claude`"
+
+    def command(self, assignment: Assignment, place: Place, host: Host) -> Command:  # noqa: ARG002
+        manifest = assignment.manifest
+        argv = [assignment.program, "-p", "--output-format", "stream-json", "--verbose"]
+        argv += ["--dangerously-skip-permissions"] if manifest.yolo else ["--permission-mode", "acceptEdits"]
+        argv += ["--model", assignment.model] if assignment.model else []
+        # A conversation cannot be gone on with and be given a new name at once.
+        resumed = assignment.resume_id
+        argv += ["--resume", resumed] if resumed else ["--session-id", assignment.session]
+        argv += ["--max-turns", str(manifest.budget.turns)] if manifest.budget.turns else []
+        argv += ["--max-budget-usd", str(manifest.budget.usd)] if manifest.budget.usd else []
+        env = {"DISABLE_AUTOUPDATER": "1", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_TELEMETRY": "1"}
+        if manifest.yolo and host.is_root:
+            env["IS_SANDBOX"] = "1"  # without it root is refused the flag: exit 1 and not one line of output
+        return Command(argv=(*argv, *assignment.args), stdin=assignment.prompt_file, env=env)
+
+    def sidecars(self, assignment: Assignment, place: Place, env: Mapping[str, str]) -> tuple[str, ...]:  # noqa: ARG002
+        return ()
+
+    def reader(self) -> Reader:
+        return ClaudeReader()
+
+
+class ClaudeReader(JsonReader):
+    gone = ("No conversation found with session ID",)
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "system": self._system,
+                "assistant": self._assistant,
+                "user": self._user,
+                "rate_limit_event": self._limit,
+                "result": self._result,
+            }
+        )
+        self._messages: set[str] = set()
+        self._edits: set[str] = set()
+        self._reset: int | None = None
+        self._last_text = ""
+        self._end: Json = {}
+
+    def own(self, event: Json) -> bool:
+        return words(event, "type") in _TYPES and bool(words(event, "session_id"))
+
+    def usage(self) -> dict[str, Any]:
+        """Of this run alone, also after a resume. `modelUsage`, because `usage` misses calls; cached input excluded."""
+        models = get(self._end, "modelUsage")
+        if not isinstance(models, Mapping):
+            return {}
+        calls = [model for model in models.values() if isinstance(model, Mapping)]
+        read = sum(count(call, "cacheReadInputTokens") for call in calls)
+        fresh = sum(count(call, "inputTokens") + count(call, "cacheCreationInputTokens") for call in calls)
+        cost = amount(self._end, "total_cost_usd")
+        return {
+            "tokens_in": fresh + read,
+            "tokens_cached": read,
+            "tokens_out": sum(count(call, "outputTokens") for call in calls),
+            **({"cost_usd": cost} if cost is not None else {}),
+            "usage": "exact",
+        }
+
+    def problem(self, ending: Ending) -> Outcome | None:
+        return self._failed(ending) if self._end else self.refused
+
+    def _failed(self, ending: Ending) -> Outcome | None:
+        end = self._end
+        subtype = words(end, "subtype")
+        errors = get(end, "errors")
+        text = words(end, "result") or (str(errors[0]) if isinstance(errors, list) and errors else subtype)
+        if subtype in _STOPS:
+            return Broke(kind=_STOPS[subtype], reason=refusals.reason(text))
+        if end.get("is_error") is True or subtype.startswith("error"):
+            reset = self._limited(text, ending.now)
+            status = count(end, "api_error_status") or None
+            return refusals.held(text, Claude.name, reset, ending.now) if reset else refusals.broke(text, status)
+        self.denied = bool(items(end, "permission_denials"))
+        return None
+
+    def _limited(self, text: str, now: datetime) -> datetime | None:
+        """When the subscription's limit ends. The event tells the second; the text only an hour, in words."""
+        if self._reset is not None:
+            return datetime.fromtimestamp(self._reset, now.tzinfo)
+        return refusals.reset_in(text, now) if "limit" in text else None
+
+    def _system(self, event: Json) -> Iterable[Event]:
+        self.session = identifier(event, "session_id") or self.session
+        if words(event, "subtype") == "init":
+            self.model = identifier(event, "model")
+        if words(event, "subtype") != "api_retry":
+            return []
+        error, status = words(event, "error"), count(event, "error_status")
+        self.refused = refusals.broke(f"{error.replace('_', ' ')} ({status})", status)
+        tries = f"{count(event, 'attempt')} of {count(event, 'max_retries')}"
+        wait = (amount(event, "retry_delay_ms") or 0) / 1000
+        return said(EventKind.NOTE, f"try {tries} in {wait:.0f} s: {error} ({status})")
+
+    def _assistant(self, event: Json) -> Iterable[Event]:
+        """One event for each block of a message: the message's id repeats, the blocks do not."""
+        self.session = identifier(event, "session_id") or self.session
+        message = get(event, "message")
+        model = words(message, "model")
+        if model != _NOT_A_MODEL:
+            self.refused = None
+            self.model = self.model or identifier(message, "model")
+            if get(event, "parent_tool_use_id") is None:
+                self._messages.add(words(message, "id"))
+                self.turns = len(self._messages)
+        events: list[Event] = []
+        for block in items(message, "content"):
+            if words(block, "type") == "text":
+                self._last_text = words(block, "text")
+                events += said(EventKind.TEXT if model != _NOT_A_MODEL else EventKind.ERROR, self._last_text)
+            elif words(block, "type") == "tool_use":
+                self.calls.add(words(block, "id"))
+                self._edits |= {words(block, "id")} if words(block, "name") in _EDITS else set()
+                events.append(tool(words(block, "name"), get(block, "input")))
+        return events
+
+    def _user(self, event: Json) -> Iterable[Event]:
+        events: list[Event] = []
+        for block in items(event, "message", "content"):
+            if words(block, "type") != "tool_result":
+                continue
+            if get(block, "is_error") is True:
+                events += said(EventKind.ERROR, words(block, "content"))
+            else:
+                self.worked |= words(block, "tool_use_id") in self._edits
+        return events
+
+    def _limit(self, event: Json) -> Iterable[Event]:
+        info = get(event, "rate_limit_info")
+        if words(info, "status") != "rejected" or get(info, "isUsingOverage") is True:
+            self._reset = None
+            return []
+        self._reset = count(info, "resetsAt") or None
+        return said(EventKind.NOTE, f"usage limit reached: {words(info, 'rateLimitType').replace('_', ' ')}")
+
+    def _result(self, event: Json) -> Iterable[Event]:
+        self.session = identifier(event, "session_id") or self.session
+        self.ended, self._end = True, event
+        models = get(event, "modelUsage")
+        if self.model is None and isinstance(models, Mapping) and models:
+            self.model = identifier({"model": next(iter(models))}, "model")
+        text = words(event, "result")
+        failed = get(event, "is_error") is True
+        shown = words(event, "subtype") if not text or text == self._last_text else text
+        return said(EventKind.ERROR if failed else EventKind.RESULT, shown)

@@ -1,0 +1,132 @@
+"""The runs in a supervisor's hands: each takes its steps when what it waits for has come, and ends in a move."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from agent_queue.core.job import JobId, Stage
+from agent_queue.core.lifecycle import Move
+from agent_queue.core.outcome import StopReason
+from agent_queue.core.recovery import Repair
+from agent_queue.flow.run_one import work
+from agent_queue.flow.tools import Abandoned, Deed, Run, Steps, Tools, Watch, run_folder
+from agent_queue.flow.verify import current
+from agent_queue.ports import Events, Woken
+
+
+@dataclass(slots=True)
+class Active:
+    """A run and its steps."""
+
+    run: Run
+    steps: Steps[Move]
+    watched: str = ""
+    """The run folder whose process it waits for."""
+    until: float | None = None
+    """Monotonic seconds at which the steps want to be woken at the latest."""
+    taken: bool = False
+    """A person dragged its file away: its end is not ours to settle."""
+
+
+class Runs:
+    """All runs of one supervisor, by job."""
+
+    def __init__(self, tools: Tools, events: Events) -> None:
+        self._tools = tools
+        self._events = events
+        self._active: dict[JobId, Active] = {}
+        self._ready: list[tuple[JobId, Any]] = []
+
+    def __len__(self) -> int:
+        return len(self._active)
+
+    def __iter__(self) -> Iterator[Active]:
+        return iter(self._active.values())
+
+    def __contains__(self, job: JobId) -> bool:
+        return job in self._active
+
+    def get(self, job: JobId) -> Active | None:
+        return self._active.get(job)
+
+    def begin(self, run: Run, repair: Repair | None = None) -> None:
+        """Take a run in; its first step is taken at the next `advance`."""
+        self._active[run.id] = Active(run, work(run, self._tools, repair))
+        self._ready.append((run.id, None))
+
+    def end(self, job: JobId) -> None:
+        """Forget a run that has come to its end."""
+        self._active.pop(job, None)
+
+    def locks(self) -> set[str]:
+        """The mutex names in use."""
+        return {name for active in self for name in active.run.mutexes}
+
+    def idle(self) -> bool:
+        """True when no step is ready and every run waits for its agent: the moment to leave them to another."""
+        return not self._ready and all(active.watched for active in self)
+
+    def next_time(self) -> float | None:
+        """When the next run wants to be woken, monotonic seconds."""
+        return min((active.until for active in self if active.until is not None), default=None)
+
+    def wake(self, woken: Woken, now: float) -> None:
+        """Note which runs may take their next step. `now` is in monotonic seconds."""
+        finished, ended = dict(woken.finished), set(woken.ended)
+        for job, active in self._active.items():
+            if active.watched in ended and active.watched:
+                self._ready.append((job, True))
+            elif job in finished:
+                self._ready.append((job, finished[job]))
+            elif active.until is not None and active.until <= now:
+                self._ready.append((job, False))
+
+    def advance(self, settle: Callable[[list[Move]], None]) -> None:
+        """Take every step that is ready, then settle all that came to an end as one batch, until nothing is ready."""
+        while self._ready:
+            batch, self._ready = self._ready, []
+            moves = [move for job, value in batch if (move := self._step(job, value)) is not None]
+            settle(moves)
+
+    def ask_stop(self, runs: Iterable[Active], why: StopReason) -> None:
+        """Have the agents or verifies of these runs stopped by their shims."""
+        for active in runs:
+            folder = run_folder(self._tools, active.run.job)
+            path = current(folder) if active.run.job.stage is Stage.REVIEW else folder.path
+            if path:
+                self._tools.processes.ask_stop(path, why)
+
+    def _step(self, job: JobId, value: Any) -> Move | None:
+        active = self._active.get(job)
+        if active is None:
+            return None
+        active.watched, active.until = "", None
+        try:
+            wait = active.steps.throw(value) if isinstance(value, BaseException) else active.steps.send(value)
+        except StopIteration as end:
+            move: Move = end.value
+            return move
+        except Abandoned:
+            self.end(job)
+            let_go(active.run)
+            return None
+        self._wait_for(job, active, wait)
+        return None
+
+    def _wait_for(self, job: JobId, active: Active, wait: Deed | Watch) -> None:
+        if isinstance(wait, Deed):
+            self._events.later(job, wait.do)
+            return
+        if wait.folder and self._events.watch_process(wait.folder):
+            active.watched = wait.folder
+        elif wait.timeout_s is None or self._tools.processes.exit(wait.folder) is not None:
+            self._ready.append((job, True))
+            return
+        if wait.timeout_s is not None:
+            active.until = self._tools.clock.monotonic() + wait.timeout_s
+
+
+def let_go(run: Run) -> None:
+    """Close the job's locks; its shim, if one runs, still holds them."""
+    if run.lock is not None:
+        run.lock.close()
