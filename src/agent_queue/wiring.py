@@ -98,7 +98,7 @@ class App:
         return Tools(
             queue=self.queue, workspaces=self.workspaces, processes=self.processes, clock=MachineClock(),
             settings=self.settings, host=host.host(), environment=self.environment, engine=self.engine,
-            program=host.find, child_environment=host.child_environment, read_file=settings_files.contents,
+            program=host.find, child_environment=host.child_environment, side_files=host.side_files,
             mutexes=self.mutexes, closed_lanes=self.closed_lanes, unmet=self.unmet, tell=self.tell,
         )  # fmt: skip
 

@@ -86,7 +86,7 @@ class ClaudeReader(JsonReader):
             "tokens_in": fresh + read,
             "tokens_cached": read,
             "tokens_out": sum(count(call, "outputTokens") for call in calls),
-            **({"cost_usd": cost} if cost is not None else {}),
+            **({"cost_usd": round(cost, 9)} if cost is not None else {}),
             "usage": "exact",
         }
 
@@ -96,8 +96,7 @@ class ClaudeReader(JsonReader):
     def _failed(self, ending: Ending) -> Outcome | None:
         end = self._end
         subtype = words(end, "subtype")
-        errors = get(end, "errors")
-        text = words(end, "result") or (str(errors[0]) if isinstance(errors, list) and errors else subtype)
+        text = words(end, "result") or _errors(end)
         if subtype in _STOPS:
             return Broke(kind=_STOPS[subtype], reason=refusals.reason(text))
         if end.get("is_error") is True or subtype.startswith("error"):
@@ -176,3 +175,10 @@ class ClaudeReader(JsonReader):
         failed = get(event, "is_error") is True
         shown = words(event, "subtype") if not text or text == self._last_text else text
         return said(EventKind.ERROR if failed else EventKind.RESULT, shown)
+
+
+def _errors(end: Json) -> str:
+    """Its own list of errors; a diagnosis in brackets tells a person less than why it ended."""
+    errors = get(end, "errors")
+    told = [error for error in errors if isinstance(error, str) and error[:1] != "["] if isinstance(errors, list) else []
+    return "; ".join(told) or f"{words(end, 'subtype')}: {words(end, 'terminal_reason')}".replace("_", " ").strip(": ")

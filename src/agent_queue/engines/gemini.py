@@ -11,6 +11,8 @@ from agent_queue.ports import Assignment, Command, Ending, Event, EventKind, Hos
 
 _TYPES = frozenset(("init", "message", "tool_use", "tool_result", "error", "result"))
 _EDITS = frozenset(("write_file", "replace"))
+_DENIALS = frozenset(("policy_violation", "tool_not_registered"))
+"""A tool that the approval mode does not allow is not even offered; a model that calls it all the same is told so."""
 _STATUS = re.compile(r'"code":\s*(\d{3})\b')
 _EXITS = {41: (Failure.AUTH, "no log-in is configured"), 53: (Failure.MAX_TURNS, "the limit of turns was reached")}
 _LONGEST_PARAGRAPH = 2000
@@ -110,7 +112,7 @@ class GeminiReader(JsonReader):
     def _tool_result(self, event: Json) -> Iterable[Event]:
         if words(event, "status") == "error":
             message = words(event, "error", "message") or words(event, "output")
-            self.denied |= words(event, "error", "type") == "policy_violation"
+            self.denied |= words(event, "error", "type") in _DENIALS
             return [*self._pause(), *said(EventKind.ERROR, message)]
         self.worked |= words(event, "tool_id") in self._writing
         return self._pause()

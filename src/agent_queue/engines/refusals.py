@@ -8,22 +8,22 @@ from zoneinfo import ZoneInfo
 from agent_queue.core.outcome import Broke, Failure, Held
 
 _SIGNS: tuple[tuple[Failure, re.Pattern[str]], ...] = tuple(
-    (kind, re.compile(pattern, re.IGNORECASE))
-    for kind, pattern in (
+    (kind, re.compile("|".join(patterns), re.IGNORECASE))
+    for kind, *patterns in (
         # A service that names a wait in the same breath asks to slow down, whatever it calls that.
-        (Failure.RATE_LIMITED, r"current quota\b.*\bretry in \d|rate limit reached|rate_limit_error|too many requests"),
-        (Failure.CONTEXT, r"prompt is too long|prompt as too long|context window|context limit|context_length_exceeded"
-                          r"|maximum context length|ran out of room|ContextOverflow"
-                          r"|input token count.*exceeds|exceeds the maximum number of tokens"),
-        (Failure.QUOTA, r"credit balance|insufficient_quota|insufficient credits|exceeded your current quota"
-                        r"|quota exceeded|exhausted your .*quota|usage limit|session limit|payment required"),
-        (Failure.AUTH, r"invalid x-api-key|incorrect api key|invalid api key|api[ _]key[ _](not[ _]valid|invalid)"
-                       r"|authentication[ _](failed|error)|failed to authenticate|no authentication information"
-                       r"|unauthorized|not logged in|run /login|auth login|no api key found|set an auth method"
-                       r"|no auth type|oauth token (has expired|revoked)|ProviderAuthError"),
-        (Failure.OVERLOADED, r"overloaded|at capacity|high demand|service unavailable|bad gateway"
-                             r"|internal server error|internal error has occurred|server had an error"),
-        (Failure.RATE_LIMITED, r"rate.?limit|resource_exhausted"),
+        (Failure.RATE_LIMITED, r"current quota\b.*\bretry in \d", "rate limit reached", "rate_limit_error",
+         "too many requests"),
+        (Failure.CONTEXT, "prompt (is|as) too long", "context window", "context limit", "maximum context length",
+         "context_length_exceeded", "ContextOverflow", "ran out of room", "input token count.*exceeds"),
+        (Failure.QUOTA, "credit balance", "insufficient[ _]quota", "insufficient credits", "quota exceeded",
+         "exceeded your current quota", "exhausted your .*quota", "usage limit", "session limit", "payment required"),
+        (Failure.AUTH, "invalid x-api-key", "(incorrect|invalid) api key", "api[ _]key[ _](not[ _]valid|invalid)",
+         "authentication[ _](failed|error)", "failed to authenticate", "unauthorized", "not logged in", "run /login",
+         "auth login", "no api key found", "set an auth method", "no auth type", "no authentication information",
+         "oauth token (has expired|revoked)", "ProviderAuthError"),
+        (Failure.OVERLOADED, "overloaded", "at capacity", "high demand", "service unavailable", "bad gateway",
+         "internal server error", "internal error has occurred", "server had an error"),
+        (Failure.RATE_LIMITED, "rate.?limit", "resource_exhausted"),
     )
 )  # fmt: skip
 """In order: the first that is found decides. Words come before the status, which is often a bare 400 or 429."""

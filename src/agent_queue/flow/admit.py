@@ -105,9 +105,12 @@ def _repaired(run: Run, tools: Tools) -> tuple[Run, Repair] | None:
             tools.tell(f"{run.id}: found in building without a claim; recovering")
             return run, Repair.ORPHAN
         case Repair.FINISH_MOVE:
-            tools.queue.finish(run.job)
+            finished = tools.queue.finish(run.job)
             if run.lock is not None:
                 run.lock.close()
+            if not finished:
+                tools.tell(f"{run.id}: its move to {run.job.past.stage} cannot be finished; see `aq doctor`")
+                return None
             tools.tell(f"{run.id}: finished its move to {run.job.past.stage}")
             return take_up(run.id, tools)
     return run, step

@@ -4,35 +4,23 @@ Re-entrant: everything it needs after a crash lies in the journal and in the run
 up a run at whatever step the last one left it.
 """
 
-import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from agent_queue.core.errors import AqError
+from agent_queue.core.errors import AqError, StorageError
 from agent_queue.core.history import Entry
 from agent_queue.core.job import Stage
 from agent_queue.core.lifecycle import Move, decide
-from agent_queue.core.outcome import Broke, Done, Exit, Failure, Outcome, Refused, StopReason, of_stop
+from agent_queue.core.outcome import Broke, Done, Exit, Failure, Outcome, StopReason, of_stop
 from agent_queue.core.recovery import Repair
-from agent_queue.core.settings import engine_settings
-from agent_queue.flow.choose_engine import Chosen, choose
+from agent_queue.flow.launch import Opened, launch, opened_in, to_json, with_hint
 from agent_queue.flow.tools import Deed, Run, Steps, Tools, Watch, hold, policy_of, run_folder
 from agent_queue.flow.verify import verify
-from agent_queue.ports import Assignment, Ending, Kept, Place, Reader, RunFolder, Start
+from agent_queue.ports import Ending, Kept, Reader, RunFolder
 
 BEAT_S = 5.0
 CHUNK = 1 << 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """What a run was started with, as `place.json` keeps it for whoever takes the run up again."""
-
-    place: Place
-    marker: str
-    session: str
-    engine: str
 
 
 def work(run: Run, tools: Tools, repair: Repair | None = None) -> Steps[Move]:
@@ -55,7 +43,7 @@ def conclude(run: Run, tools: Tools, outcome: Outcome) -> Move:
     record = {"kind": type(outcome).__name__.lower(), "result": move.result, "reason": move.reason,
               "failure": move.failure, "to": move.target}  # fmt: skip
     if run.job.past.run:
-        run_folder(tools, run.job).write("outcome.json", _json(record))
+        run_folder(tools, run.job).write("outcome.json", to_json(record))
     return move
 
 
@@ -65,9 +53,11 @@ def build(run: Run, tools: Tools, repair: Repair | None) -> Steps[Outcome]:
     match repair:
         case None:
             try:
-                opened = yield from _start(run, tools, folder)
-            except AqError as error:
-                return Broke(kind=Failure.SETUP, reason=_with_hint(error))
+                opened = yield from launch(run, tools, folder)
+            except StorageError:
+                raise  # the queue's own disk: no job is to blame
+            except (AqError, OSError) as error:
+                return Broke(kind=Failure.SETUP, reason=with_hint(error))
             if not isinstance(opened, Opened):
                 return opened
             yield from _watch(tools, folder, opened)
@@ -78,65 +68,6 @@ def build(run: Run, tools: Tools, repair: Repair | None) -> Steps[Outcome]:
         case _:
             assert_never(repair)
     return (yield from _end(run, tools, folder))
-
-
-def _start(run: Run, tools: Tools, folder: RunFolder) -> Steps[Opened | Outcome]:
-    """Make the workspace, write the run's files, start the agent. Gives what was opened, or why it was not."""
-    chosen = choose(run.manifest, tools)
-    if isinstance(chosen, Refused):
-        return chosen
-    lock, past = run.lock, run.job.past
-    assert lock is not None
-    if run.plan.repository is None:
-        place = tools.workspaces.open(run.id, run.plan, past, lock, run.manifest)
-    else:
-        place = yield Deed(lambda: tools.workspaces.open(run.id, run.plan, past, lock, run.manifest))
-    opened = Opened(place=place, marker=tools.clock.token(), session=tools.clock.token(), engine=chosen.name)
-    folder.write("place.json", _json(asdict(opened)))
-    folder.write("manifest.json", _json(run.manifest.to_json()))
-    folder.write("prompt.md", run.body.encode(errors="surrogateescape"))
-    stopped = tools.processes.stopped(folder.path)
-    if stopped is not None:
-        return of_stop(stopped, tools.clock.now())
-    start, dropped = _command(run, tools, folder, chosen, opened)
-    tools.processes.start(start, lock)
-    tools.queue.note(run.id, _started(run, opened, tools.clock.now()), durable=False)
-    if dropped:
-        folder.write("dropped.json", _json(dropped))
-    return opened
-
-
-def _command(run: Run, tools: Tools, folder: RunFolder, chosen: Chosen, opened: Opened) -> tuple[Start, list[str]]:
-    said, engine = engine_settings(tools.settings, chosen.name), chosen.engine
-    assignment = _assignment(run, tools, folder, chosen.program, opened)
-    command = engine.command(assignment, opened.place, tools.host)
-    patterns = (*engine.environment, *tools.settings.env_pass)
-    seen, dropped = tools.child_environment(tools.environment, patterns)
-    marks = {"AQ_JOB_ID": run.id, "AQ_RUN": opened.marker}
-    deadline_s, why = deadline(run)
-    start = Start(
-        folder=folder.path, log=folder.path_of("agent.log"), cwd=opened.place.cwd, argv=command.argv,
-        env={**seen, **said.env, **command.env, **marks}, stdin=command.stdin, deadline_s=deadline_s, deadline_why=why,
-        grace_s=tools.settings.run.stop_grace_s, stop=engine.stop,
-    )  # fmt: skip
-    return start, dropped
-
-
-def _assignment(run: Run, tools: Tools, folder: RunFolder, program: str, opened: Opened) -> Assignment:
-    said = engine_settings(tools.settings, opened.engine)
-    return Assignment(
-        job=run.id, run=run.job.past.run, program=program, manifest=run.manifest,
-        model=run.manifest.model or said.model, args=(*said.args, *run.manifest.args), folder=folder.path,
-        prompt_file=folder.path_of("prompt.md"), session=opened.session,
-    )  # fmt: skip
-
-
-def deadline(run: Run) -> tuple[float | None, StopReason]:
-    """The earlier of timeout and budget.wall; wall names the result only when it is strictly the smaller."""
-    timeout, wall = run.manifest.timeout, run.manifest.budget.wall_s
-    if wall is not None and (timeout is None or wall < timeout):
-        return wall, StopReason.WALL
-    return timeout, StopReason.TIMEOUT
 
 
 def _watch(tools: Tools, folder: RunFolder, opened: Opened) -> Steps[None]:
@@ -153,7 +84,7 @@ def _watch(tools: Tools, folder: RunFolder, opened: Opened) -> Steps[None]:
 
 def _adopt(run: Run, tools: Tools, folder: RunFolder) -> Steps[None]:
     """Wait for an agent that another supervisor started, until its shim lets go of the job."""
-    opened = _opened(folder)
+    opened = opened_in(folder)
     if opened is not None and tools.processes.exit(folder.path) is None:
         yield from _watch(tools, folder, opened)
     yield from hold(run, tools, folder.path)
@@ -161,7 +92,7 @@ def _adopt(run: Run, tools: Tools, folder: RunFolder) -> Steps[None]:
 
 def _end(run: Run, tools: Tools, folder: RunFolder) -> Steps[Outcome]:
     """The process is gone: sweep if its shim died, save the work, read the output, judge."""
-    opened, lock = _opened(folder), run.lock
+    opened, lock = opened_in(folder), run.lock
     assert lock is not None
     stopped, exit_ = tools.processes.stopped(folder.path), tools.processes.exit(folder.path)
     if opened is None:
@@ -177,7 +108,7 @@ def _end(run: Run, tools: Tools, folder: RunFolder) -> Steps[Outcome]:
         else:
             kept = yield Deed(lambda: tools.workspaces.keep(run.id, opened.place, why, lock))
     except AqError as error:
-        kept, note = Kept(facts={}, changed=None), _with_hint(error)
+        kept, note = Kept(facts={}, changed=None), with_hint(error)
     reader = yield from _read(tools, folder, opened)
     outcome = _judged(tools, stopped, exit_, reader, kept)
     if note and isinstance(outcome, Done):
@@ -204,6 +135,9 @@ def _read(tools: Tools, folder: RunFolder, opened: Opened) -> Steps[Reader | Non
         pass
     if len(first) == CHUNK:
         yield Deed(lambda: feed(CHUNK))
+    for pattern in opened.sidecars:
+        for name, data in tools.side_files(pattern):
+            reader.sidecar(name, data)
     return reader
 
 
@@ -217,23 +151,6 @@ def _judged(tools: Tools, stopped: StopReason | None, exit_: Exit | None, reader
     return reader.ending(Ending(exit=exit_, changed=kept.changed, now=tools.clock.local()))
 
 
-def _opened(folder: RunFolder) -> Opened | None:
-    data = folder.read("place.json")
-    if data is None:
-        return None
-    value = json.loads(data)
-    return Opened(**{**value, "place": Place(**value["place"])})
-
-
-def _started(run: Run, opened: Opened, now: datetime) -> Entry:
-    place = opened.place
-    branch = {"wip_branch": place.branch, "wip_base": place.base} if place.branch else {}
-    return {
-        "event": "started", "run": run.job.past.run, "engine": opened.engine, "started_at": now.timestamp(),
-        "fresh": False, **branch,
-    }  # fmt: skip
-
-
 def _ended(now: datetime, stopped: StopReason | None, exit_: Exit | None, reader: Reader | None, kept: Kept) -> Entry:
     entry: Entry = {"event": "ended", "ended_at": now.timestamp(), **kept.facts, **(reader.facts() if reader else {})}
     if exit_ is not None:
@@ -242,11 +159,3 @@ def _ended(now: datetime, stopped: StopReason | None, exit_: Exit | None, reader
     if stopped is not None:
         entry["stop"] = stopped.value
     return entry
-
-
-def _with_hint(error: AqError) -> str:
-    return f"{error} ({error.hint})" if error.hint else str(error)
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, indent=1, ensure_ascii=False).encode(errors="surrogateescape") + b"\n"

@@ -117,11 +117,11 @@ class Runs:
         if isinstance(wait, Deed):
             self._events.later(job, wait.do)
             return
-        if wait.folder and self._events.watch_process(wait.folder):
+        if wait.folder:
+            if not self._events.watch_process(wait.folder):
+                self._ready.append((job, True))  # it is gone already
+                return
             active.watched = wait.folder
-        elif wait.timeout_s is None or self._tools.processes.exit(wait.folder) is not None:
-            self._ready.append((job, True))
-            return
         if wait.timeout_s is not None:
             active.until = self._tools.clock.monotonic() + wait.timeout_s
 

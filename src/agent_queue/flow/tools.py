@@ -28,8 +28,8 @@ class Tools:
     """A program by name or path, absolute; None when it is not there."""
     child_environment: Callable[[Mapping[str, str], tuple[str, ...]], tuple[dict[str, str], list[str]]]
     """What of an environment a child may see, and the names it may not."""
-    read_file: Callable[[str], bytes | None]
-    """A side file of an agent program, anywhere on this machine."""
+    side_files: Callable[[str], list[tuple[str, bytes]]]
+    """The side files of an agent program that match a glob, by name with their bytes, oldest first."""
     mutexes: Callable[[Manifest], tuple[str, ...]]
     closed_lanes: Callable[[], Mapping[str, str]]
     """Engine name to the reason why it takes no job now."""

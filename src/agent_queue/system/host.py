@@ -1,6 +1,7 @@
 """What this machine offers: programs, who we are, what a child may see of our environment."""
 
 import fnmatch
+import glob
 import os
 import shutil
 import subprocess
@@ -8,6 +9,8 @@ import sys
 from collections.abc import Iterable, Mapping
 
 from agent_queue.ports import Host
+
+LARGEST_SIDE_FILE = 256 << 20
 
 INHERITED = (
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_*", "TZ", "TERM", "TMPDIR", "XDG_*", "SSH_AUTH_SOCK",
@@ -50,3 +53,13 @@ def version(program: str) -> str:
         return ""
     lines = (done.stdout or done.stderr).strip().splitlines()
     return lines[0].strip() if lines else ""
+
+
+def side_files(pattern: str) -> list[tuple[str, bytes]]:
+    """The files that match a glob, oldest first, each no larger than is sensible to read at once."""
+    found: list[tuple[str, bytes]] = []
+    for path in sorted(glob.glob(pattern), key=os.path.getmtime):
+        if os.path.getsize(path) <= LARGEST_SIDE_FILE:
+            with open(path, "rb") as file:
+                found.append((path, file.read()))
+    return found

@@ -44,12 +44,3 @@ def fingerprint(path: str, environment: Mapping[str, str]) -> str:
     except FileNotFoundError:
         stamp = "none"
     return "|".join((stamp, environment.get("AGENT_QUEUE_ENGINE", ""), environment.get("AGENT_QUEUE_VERIFY", "")))
-
-
-def contents(path: str) -> bytes | None:
-    """A file as a whole, None when it cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError:
-        return None

@@ -1,0 +1,113 @@
+"""OpenCode (`opencode`), npm opencode-ai; the facts are of 1.18.33."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from agent_queue.core.outcome import Broke
+from agent_queue.engines import refusals
+from agent_queue.engines.providers import KEYS
+from agent_queue.engines.stream import Json, JsonReader, amount, count, get, identifier, said, tool, words
+from agent_queue.ports import Assignment, Command, Event, EventKind, Host, Place, Reader, StopWay
+
+_EDITS = frozenset(("write", "edit", "patch", "multiedit"))
+_DENIALS = ("rejected permission", "specified a rule which prevents")
+_NARROW = json.dumps({"bash": "deny", "external_directory": "deny", "webfetch": "deny"})
+"""Without `--auto` a shell is still allowed. Asking instead of denying would end the run at the first question."""
+
+
+class OpenCode:
+    name = "opencode"
+    programs = ("opencode",)
+    bin_variable = "OPENCODE_BIN"
+    environment = ("OPENCODE_*", *KEYS)
+    stop = StopWay()
+    silent = False
+    hint = "npm install -g opencode-ai, then log in once with `opencode auth login`"
+
+    def command(self, assignment: Assignment, place: Place, host: Host) -> Command:  # noqa: ARG002
+        manifest, resumed = assignment.manifest, assignment.resume_id
+        argv = [assignment.program, "run", "--format", "json", *(["--auto"] if manifest.yolo else [])]
+        argv += ["-m", assignment.model] if assignment.model else []
+        # With a title given, no second model is asked for one: a call that the stream's usage would not show.
+        argv += ["--session", resumed] if resumed else ["--title", assignment.job]
+        env = {"OPENCODE_DISABLE_AUTOUPDATE": "1", "OPENCODE_DISABLE_MODELS_FETCH": "1"}
+        if not manifest.yolo:
+            env["OPENCODE_PERMISSION"] = _NARROW
+        return Command(argv=(*argv, *assignment.args), stdin=assignment.prompt_file, env=env)
+
+    def sidecars(self, assignment: Assignment, place: Place, env: Mapping[str, str]) -> tuple[str, ...]:  # noqa: ARG002
+        return ()
+
+    def reader(self) -> Reader:
+        return OpenCodeReader()
+
+
+class OpenCodeReader(JsonReader):
+    """One step is one call of the model. The stream does not name the model."""
+
+    gone = ("Session not found",)
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "step_start": self._start,
+                "step_finish": self._finish,
+                "text": self._text_part,
+                "tool_use": self._tool,
+                "error": self._error,
+            }
+        )
+        self._in = self._cached = self._out = 0
+        self._cost = 0.0
+
+    def own(self, event: Json) -> bool:
+        return words(event, "sessionID").startswith("ses_")
+
+    def usage(self) -> dict[str, Any]:
+        """The sum of the calls, once the last one is told: a call whose tool still runs is not in it yet."""
+        if not self.ended or not self.turns:
+            return {}
+        tokens = {"tokens_in": self._in, "tokens_cached": self._cached, "tokens_out": self._out}
+        return {**tokens, "cost_usd": round(self._cost, 9), "usage": "exact"}
+
+    def _start(self, event: Json) -> Iterable[Event]:
+        self.session = identifier(event, "sessionID")
+        self.ended, self.refused = False, None
+        return []
+
+    def _finish(self, event: Json) -> Iterable[Event]:
+        part = get(event, "part")
+        tokens = get(part, "tokens")
+        read = count(tokens, "cache", "read")
+        whole_input = count(tokens, "input") + read + count(tokens, "cache", "write")
+        self._in += whole_input
+        self._cached += read
+        # The total is what the service counted; what is in it besides input is output, reasoning included.
+        told = count(tokens, "output") + count(tokens, "reasoning")
+        self._out += count(tokens, "total") - whole_input if count(tokens, "total") > whole_input else told
+        self._cost += amount(part, "cost") or 0.0
+        self.turns = (self.turns or 0) + 1
+        self.ended = words(part, "reason") != "tool-calls"
+        return said(EventKind.RESULT, "done") if self.ended else []
+
+    def _text_part(self, event: Json) -> Iterable[Event]:
+        return said(EventKind.TEXT, words(event, "part", "text"))
+
+    def _tool(self, event: Json) -> Iterable[Event]:
+        part = get(event, "part")
+        self.calls.add(words(part, "callID"))
+        state, error = get(part, "state"), words(part, "state", "error")
+        self.denied |= any(sign in error for sign in _DENIALS)
+        self.worked |= words(part, "tool") in _EDITS and words(state, "status") == "completed"
+        return [tool(words(part, "tool"), get(state, "input")), *said(EventKind.ERROR, refusals.reason(error))]
+
+    def _error(self, event: Json) -> Iterable[Event]:
+        self.session = identifier(event, "sessionID") or self.session
+        self.ended = True
+        name, data = words(event, "error", "name"), get(event, "error", "data")
+        text = words(data, "message") or name or "it reports an error and no reason"
+        hints = f"{name} {text} {words(data, 'responseBody')}"
+        kind = refusals.broke(hints, count(data, "statusCode") or None).kind
+        self.refused = Broke(kind=kind, reason=refusals.reason(text))
+        return said(EventKind.ERROR, text)
