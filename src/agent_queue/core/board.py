@@ -1,10 +1,9 @@
 """What is seen of a queue, as values: its jobs at a glance, what cannot become one, what changed since a look."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, TypedDict
 
-from agent_queue.core.history import History
 from agent_queue.core.job import JobId, Stage
 from agent_queue.core.lifecycle import Job
 from agent_queue.core.schedule import Waiting
@@ -19,38 +18,64 @@ class Invalid:
     problem: str
 
 
-class Glimpse(NamedTuple):
-    """What a job file says, as far as lists show it; kept in a cache, so it holds plain values only."""
+class Glimpse(TypedDict):
+    """What a job file says, as far as lists show it, defaults filled in. Plain values: they are kept in a cache."""
 
-    title: str = ""
-    engine: str = ""
-    profile: str = ""
-    priority: str = ""
-    locks: tuple[str, ...] = ()
-    deps: tuple[str, ...] = ()
-    tracker_item: str = ""
-    invalid: str = ""
+    title: str
+    engine: str
+    engine_class: str
+    profile: str
+    rank: int
+    """Priority, 0 for critical."""
+    priority: str
+    locks: list[str]
+    deps: list[str]
+    tracker_item: str
+    verify: bool
+    auto_promote: bool
+    invalid: str
     """Why it cannot become a job as it is; '' when it can."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """A job in a list: where it lies, what its file says, what its journal says."""
+class Work(TypedDict):
+    """A process of a job, the agent or its verify, as its record folder and its log tell."""
+
+    engine: str
+    alive: bool
+    recorded: bool
+    """It has ended, and left its record."""
+    stopping: bool
+    written_at: float | None
+    """When it last printed something, epoch seconds."""
+    quiet_s: float | None
+    """Silence longer than this is the mark of a stall; None for programs that may print nothing."""
+
+
+class Row(Glimpse):
+    """A job in a list: where it lies, what its file says, what its journal says, what it does now."""
 
     id: JobId
     stage: Stage
-    age: int
+    written_ns: int
     """When its file was last written, ns since the epoch."""
-    glimpse: Glimpse
-    past: History
+    came_ns: int
+    """When it came to where it lies."""
+    run: int
+    attempts: int
+    next_eligible: float
+    pending: bool
+    """aq itself has work to do on it where it lies."""
+    state: dict[str, Any]
+    figures: dict[str, Any]
+    """What all its runs took together; None where nobody knows."""
+    work: Work | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Board:
+class Board(TypedDict):
     """The whole queue at a glance: every job of the active stages, and the latest of the final ones."""
 
-    rows: Sequence[Row]
-    counts: Mapping[Stage, int]
+    rows: list[Row]
+    counts: dict[Stage, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

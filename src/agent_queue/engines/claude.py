@@ -6,7 +6,8 @@ from typing import Any
 
 from agent_queue.core.outcome import Broke, Failure, Outcome
 from agent_queue.engines import refusals
-from agent_queue.engines.stream import Json, JsonReader, amount, count, get, identifier, items, said, tool, words
+from agent_queue.engines.stream import JsonReader
+from agent_queue.engines.untrusted import Json, amount, count, get, identifier, items, said, tool, words
 from agent_queue.ports import Assignment, Command, Ending, Event, EventKind, Host, Place, Reader, StopWay, Target
 
 _TYPES = frozenset(("system", "assistant", "user", "result", "rate_limit_event", "stream_event"))
@@ -180,5 +181,6 @@ class ClaudeReader(JsonReader):
 def _errors(end: Json) -> str:
     """Its own list of errors; a diagnosis in brackets tells a person less than why it ended."""
     errors = get(end, "errors")
-    told = [error for error in errors if isinstance(error, str) and error[:1] != "["] if isinstance(errors, list) else []
+    listed = errors if isinstance(errors, list) else []
+    told = [error for error in listed if isinstance(error, str) and error[:1] != "["]
     return "; ".join(told) or f"{words(end, 'subtype')}: {words(end, 'terminal_reason')}".replace("_", " ").strip(": ")

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from agent_queue.core.outcome import Outcome
 from agent_queue.engines import refusals
-from agent_queue.engines.stream import Json, JsonReader, count, get, identifier, items, said, tool, words
+from agent_queue.engines.stream import JsonReader
+from agent_queue.engines.untrusted import Json, count, get, identifier, items, said, tool, words
 from agent_queue.ports import Assignment, Command, Ending, Event, EventKind, Host, Place, Reader, StopWay
 
 _NO_TOOLS = frozenset(("agent_message", "reasoning", "todo_list", "error"))

@@ -6,7 +6,8 @@ from typing import Any
 
 from agent_queue.core.outcome import Outcome
 from agent_queue.engines import refusals
-from agent_queue.engines.stream import Json, JsonReader, count, event_in, get, identifier, items, said, tool, words
+from agent_queue.engines.stream import JsonReader, event_in
+from agent_queue.engines.untrusted import Json, count, get, identifier, items, said, tool, words
 from agent_queue.ports import Assignment, Command, Ending, Event, EventKind, Host, Place, Reader, StopWay
 
 _USAGE = "copilot-usage.json"

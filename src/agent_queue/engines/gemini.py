@@ -6,7 +6,8 @@ from typing import Any
 
 from agent_queue.core.outcome import Broke, Failure, Outcome
 from agent_queue.engines import refusals
-from agent_queue.engines.stream import Json, JsonReader, count, get, identifier, said, tool, words
+from agent_queue.engines.stream import JsonReader
+from agent_queue.engines.untrusted import Json, count, get, identifier, said, tool, words
 from agent_queue.ports import Assignment, Command, Ending, Event, EventKind, Host, Place, Reader, StopWay
 
 _TYPES = frozenset(("init", "message", "tool_use", "tool_result", "error", "result"))

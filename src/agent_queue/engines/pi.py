@@ -6,7 +6,8 @@ from typing import Any
 from agent_queue.core.outcome import Broke, Failure
 from agent_queue.engines import refusals
 from agent_queue.engines.providers import KEYS
-from agent_queue.engines.stream import Json, JsonReader, amount, count, get, identifier, items, said, tool, words
+from agent_queue.engines.stream import JsonReader
+from agent_queue.engines.untrusted import Json, amount, count, get, identifier, items, said, tool, words
 from agent_queue.ports import Assignment, Command, Event, EventKind, Host, Place, Reader, StopWay
 
 _EDITS = frozenset(("write", "edit"))

@@ -6,7 +6,8 @@ from typing import Any
 
 from agent_queue.core.outcome import Broke, Failure, Outcome
 from agent_queue.engines import refusals
-from agent_queue.engines.stream import Json, JsonReader, count, get, identifier, items, said, tool, words
+from agent_queue.engines.stream import JsonReader
+from agent_queue.engines.untrusted import Json, count, get, identifier, items, said, tool, words
 from agent_queue.ports import Assignment, Command, Ending, Event, EventKind, Host, Place, Reader, StopWay
 
 _TYPES = frozenset(("system", "assistant", "user", "result", "stream_event"))
@@ -116,7 +117,6 @@ class QwenReader(JsonReader):
 
     def _result(self, event: Json) -> Iterable[Event]:
         self.ended, self._whole = True, _tokens(get(event, "usage"))
-        self.session = identifier(event, "session_id") or self.session
         self.denied = bool(items(event, "permission_denials"))
         text = words(event, "result")
         if get(event, "is_error") is True:

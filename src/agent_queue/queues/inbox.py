@@ -3,18 +3,14 @@
 import os
 import time
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from agent_queue.core.job import JobId, Stage
 from agent_queue.core.lifecycle import Job, Move, by_hand
 from agent_queue.core.manifest import Manifest
 from agent_queue.core.schedule import Waiting
-from agent_queue.ports import Changes, FileChange, Invalid
+from agent_queue.ports import Changes, FileChange, Invalid, Queue
 from agent_queue.queues.examine import Mutexes, bad_name, job_name, waiting_or_invalid
 from agent_queue.system.layout import SUFFIX, Layout
-
-if TYPE_CHECKING:
-    from agent_queue.queues.folders import FolderQueue
 
 SETTLED_S = 0.2
 """A file that nobody says is whole must have kept its size and time for this long."""
@@ -23,7 +19,7 @@ SETTLED_S = 0.2
 class Inbox:
     """Kept up to date by `look`, which is told which files changed, or looks at the names in every folder."""
 
-    def __init__(self, queue: "FolderQueue", layout: Layout, defaults: Manifest, mutexes: Mutexes) -> None:
+    def __init__(self, queue: Queue, layout: Layout, defaults: Manifest, mutexes: Mutexes) -> None:
         self._queue = queue
         self._layout = layout
         self._defaults = defaults

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from agent_queue.ports import FileChange, Woken
 from agent_queue.system import kernel
-from agent_queue.system.processes import MachineProcesses, alive
+from agent_queue.system.processes import MachineProcesses
+from agent_queue.system.records import alive
 from agent_queue.system.watch import FolderWatch
 
 if TYPE_CHECKING:

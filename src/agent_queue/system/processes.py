@@ -13,6 +13,7 @@ from agent_queue.core.outcome import Exit, StopReason
 from agent_queue.ports import Lock, Start
 from agent_queue.system import kernel, shim
 from agent_queue.system.files import Disk
+from agent_queue.system.records import alive, read_object
 
 
 class MachineProcesses:
@@ -104,16 +105,6 @@ class MachineProcesses:
         return len(killed)
 
 
-def alive(running: Mapping[str, Any]) -> bool:
-    """True while the shim of this record lives: same boot, same pid, same start time."""
-    pid = running.get("shim")
-    return (
-        isinstance(pid, int)
-        and running.get("boot_id") == kernel.boot_id()
-        and running.get("shim_start") == kernel.start_time(pid)
-    )
-
-
 def signal_process(running: Mapping[str, Any], number: signal.Signals) -> bool:
     """Signal the shim of a record, and surely no other process; False when it is gone."""
     pid = running.get("shim")
@@ -154,16 +145,6 @@ def _compiled_shim() -> str:
     """The shim's cached bytecode saves its compilation at every start; its source serves as well."""
     cached = getattr(shim, "__cached__", "")
     return cached if cached and os.path.exists(cached) else str(shim.__file__)
-
-
-def read_object(path: str) -> dict[str, Any] | None:
-    """A file that holds one JSON object; None when it is not there or torn."""
-    try:
-        with open(path, "rb") as file:
-            value = json.load(file)
-    except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 _REASONS = frozenset(StopReason)

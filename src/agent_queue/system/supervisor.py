@@ -2,16 +2,18 @@
 
 import json
 import os
-import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent_queue.core.errors import BusyError
-from agent_queue.system import kernel, locks
+from agent_queue.system import kernel
 from agent_queue.system.files import Disk
 from agent_queue.system.layout import Layout
-from agent_queue.system.processes import alive, read_object, signal_process
+from agent_queue.system.records import alive, read_object
+
+if TYPE_CHECKING:
+    import signal
 
 
 def note_path(layout: Layout) -> str:
@@ -25,6 +27,8 @@ def supervise(layout: Layout, disk: Disk, *, slots: int, started_at: float) -> I
     Raises:
         BusyError: another one is.
     """
+    from agent_queue.system import locks  # not above: whoever only looks for a supervisor has no use for it
+
     lock = locks.take([f"{layout.own}/supervisor.lock"])
     if lock is None:
         found = find(layout) or {}
@@ -49,7 +53,9 @@ def find(layout: Layout) -> Mapping[str, Any] | None:
     return note if note is not None and alive(note) else None
 
 
-def tell(layout: Layout, number: signal.Signals) -> bool:
+def tell(layout: Layout, number: "signal.Signals") -> bool:
     """Signal the supervisor after checking that it is the one the note names; False when none lives."""
+    from agent_queue.system.processes import signal_process
+
     note = read_object(note_path(layout))
     return note is not None and signal_process(note, number)

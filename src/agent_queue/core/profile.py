@@ -1,0 +1,57 @@
+"""A profile: a persona that is put before a job's body, and defaults for what the job leaves open."""
+
+from dataclasses import dataclass
+
+from agent_queue.core.errors import ManifestError
+from agent_queue.core.frontmatter import Node, NodeError, Problem, decode, read, split
+from agent_queue.core.manifest import KEYS, Manifest, typed
+
+INHERITED = ("verify", "capabilities", "engine-class", "prefers-engine", "allowed-scope", "review-policy")
+"""What a job takes from its profile. `default-verify` is another name of `verify` there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """`name` is its file's stem; `persona` the body, verbatim; `summary` the first line that says something."""
+
+    name: str
+    defaults: Manifest
+    persona: str
+
+    @property
+    def summary(self) -> str:
+        return next((line.strip("# ") for line in self.persona.splitlines() if line.strip("# ")), "")
+
+
+def parse(data: bytes, name: str, file: str) -> Profile:
+    """Read a profile file.
+
+    Raises:
+        ManifestError: one line `file:line:column: message` for each problem.
+    """
+    try:
+        head, body = split(decode(data))
+        pairs = read(head) if head else {}
+    except NodeError as error:
+        raise ManifestError(error.problem.at(file)) from None
+    renamed: dict[str, tuple[Node, Node]] = {}
+    problems: list[Problem] = []
+    for key, (place, value) in pairs.items():
+        target = "verify" if key == "default-verify" else key
+        if target not in INHERITED and key not in ("name", "description"):
+            known = ", ".join(INHERITED)
+            problems.append(Problem(place.line, place.column, f"a profile has no key '{key}'; possible are {known}"))
+        elif target in KEYS:
+            renamed[target] = (place, value)
+    defaults, wrong = typed(renamed, f"profile:{name}")
+    problems += wrong
+    if problems:
+        raise ManifestError("\n".join(problem.at(file) for problem in problems))
+    return Profile(name=name, defaults=defaults, persona=body)
+
+
+def prompt(profile: Profile | None, body: str) -> str:
+    """What the agent is told: the persona, then the job's body, verbatim."""
+    if profile is None or not profile.persona.strip():
+        return body
+    return f"{profile.persona.rstrip()}\n\n---\n\n{body}"
