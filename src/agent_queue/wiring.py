@@ -14,7 +14,7 @@ from agent_queue.system.files import Disk
 from agent_queue.system.layout import Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from agent_queue.core.manifest import Manifest
     from agent_queue.core.settings import Settings
@@ -71,11 +71,24 @@ class App:
 
     @cached_property
     def glance(self) -> "Glance":
-        from agent_queue.queues.glance import Glance, read_glimpse
+        from agent_queue.flow.views_figures import figures
+        from agent_queue.queues.glance import Glance
+        from agent_queue.queues.glimpse import Answers
 
         scratch = Disk(self.layout.scratch, durable=False)  # a cache may be lost; settings need not be read for it
-        read = lambda path, name, stage: read_glimpse(path, name, stage, lambda: self.settings.defaults, self.mutexes)  # noqa: E731
-        return Glance(self.layout, scratch, read, settings_files.fingerprint(self.layout.settings, self.environment))
+        answers = Answers(lambda: self.settings, self.mutexes, self.engine, figures)
+        return Glance(self.layout, scratch, answers, settings_files.fingerprint(self.layout.settings, self.environment))
+
+    def status(self) -> dict[str, Any]:
+        """The whole queue as doors show it, told without the queue's own tools, which take time to import."""
+        from datetime import UTC, datetime
+
+        from agent_queue.flow.views import status
+
+        return status(
+            self.glance.board(), root=self.layout.root, supervisor=self.supervisor(), lanes=self.closed_lanes(),
+            now=datetime.now(UTC), unmet=self.unmet,
+        )  # fmt: skip
 
     @cached_property
     def processes(self) -> "MachineProcesses":
@@ -184,11 +197,16 @@ class App:
             loop = Loop(self.tools, events, slots, once=once, wait_s=wait_s, only_engine=engine)
             return loop.run(), loop.stopping is not Stopping.NO
 
-    def patience(self, ready: Callable[[], bool], *, seconds: float) -> bool:
+    def patience(self, ready: Callable[[], bool], *, seconds: float, every_s: float = 0.01) -> bool:
         """Wait until something is so; False when the time is over."""
         from agent_queue.system.events import wait_until
 
-        return wait_until(ready, seconds=seconds)
+        return wait_until(ready, seconds=seconds, every_s=every_s)
+
+    def probe(self, programs: "Iterable[str]") -> dict[str, Any]:
+        from agent_queue.system.probe import probe
+
+        return probe(self.layout, programs)
 
     def initialise(self) -> bool:
         """Make the queue's folders and a configuration to edit; False when the queue is there."""

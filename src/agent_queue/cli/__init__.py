@@ -64,7 +64,11 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="aq")
 @click.option("--root", metavar="FOLDER", help="The queue's folder; else AGENT_QUEUE_ROOT, else your data folder.")
 @click.pass_context
@@ -74,6 +78,8 @@ def cli(ctx: click.Context, root: str | None) -> None:
     A job is a markdown file; its stage is the folder it lies in.
     """
     ctx.obj = root
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 def main() -> None:

@@ -11,6 +11,27 @@ SCHEMA_VERSION = 1
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
+def job_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - click's
+    """Ids for the shell to complete: those that hold what was typed, the ones that begin so first."""
+    from agent_queue.core.errors import AqError
+    from agent_queue.wiring import opened
+
+    try:
+        found = opened(ctx.find_root().params.get("root")).glance.names()
+    except (AqError, OSError):
+        return []
+    return sorted((job for job in found if incomplete in job), key=lambda job: not job.startswith(incomplete))
+
+
+def command_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+    from agent_queue.cli import COMMANDS
+
+    return [name for name in COMMANDS if name.startswith(incomplete)]
+
+
+job_argument = click.argument("job", shell_complete=job_ids)
+
+
 def emit(as_json: bool, value: dict[str, Any], lines: Iterable[str]) -> None:
     """Print a result: as one JSON object, or as lines for people."""
     if as_json:

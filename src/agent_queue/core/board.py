@@ -45,6 +45,8 @@ class Work(TypedDict):
     recorded: bool
     """It has ended, and left its record."""
     stopping: bool
+    started_at: float | None
+    """Epoch seconds."""
     written_at: float | None
     """When it last printed something, epoch seconds."""
     quiet_s: float | None
@@ -63,9 +65,19 @@ class Row(Glimpse):
     run: int
     attempts: int
     next_eligible: float
+    lies: str
+    """The stage that its last move led to; '' for a job never moved."""
+    kind: str
+    """What that move was."""
+    skipped: int
+    """Lines of its journal that could not be read."""
     pending: bool
     """aq itself has work to do on it where it lies."""
+    also: list[str]
+    """Final stages that hold a file of the same name."""
     state: dict[str, Any]
+    reason: str
+    """Why its last run ended as it did, in words; '' when that is not known any more."""
     figures: dict[str, Any]
     """What all its runs took together; None where nobody knows."""
     work: Work | None

@@ -18,9 +18,9 @@ _NOT_A_MODEL = "<synthetic>"
 
 class Claude:
     name = "claude"
-    programs = ("claude",)
+    programs: tuple[str, ...] = ("claude",)
     bin_variable = "CLAUDE_BIN"
-    environment = (
+    environment: tuple[str, ...] = (
         "ANTHROPIC_*", "CLAUDE_*", "AWS_REGION", "AWS_PROFILE", "AWS_BEARER_TOKEN_BEDROCK", "CLOUD_ML_REGION",
         "VERTEX_REGION_*", "API_TIMEOUT_MS", "MAX_THINKING_TOKENS", "BASH_DEFAULT_TIMEOUT_MS", "BASH_MAX_TIMEOUT_MS",
         "BASH_MAX_OUTPUT_LENGTH", "MCP_TIMEOUT", "MCP_TOOL_TIMEOUT", "MAX_MCP_OUTPUT_TOKENS", "IS_SANDBOX",
@@ -77,9 +77,9 @@ class ClaudeReader(JsonReader):
     def usage(self) -> dict[str, Any]:
         """Of this run alone, also after a resume. `modelUsage`, because `usage` misses calls; cached input excluded."""
         models = get(self._end, "modelUsage")
-        if not isinstance(models, Mapping):
+        if not isinstance(models, dict):
             return {}
-        calls = [model for model in models.values() if isinstance(model, Mapping)]
+        calls = [model for model in models.values() if isinstance(model, dict)]
         read = sum(count(call, "cacheReadInputTokens") for call in calls)
         fresh = sum(count(call, "inputTokens") + count(call, "cacheCreationInputTokens") for call in calls)
         cost = amount(self._end, "total_cost_usd")
@@ -101,17 +101,16 @@ class ClaudeReader(JsonReader):
         if subtype in _STOPS:
             return Broke(kind=_STOPS[subtype], reason=refusals.reason(text))
         if end.get("is_error") is True or subtype.startswith("error"):
-            reset = self._limited(text, ending.now)
             status = count(end, "api_error_status") or None
+            reset = self._limited(text, ending.now) if status == 429 or "limit" in text else None
             return refusals.held(text, Claude.name, reset, ending.now) if reset else refusals.broke(text, status)
         self.denied = bool(items(end, "permission_denials"))
         return None
 
     def _limited(self, text: str, now: datetime) -> datetime | None:
         """When the subscription's limit ends. The event tells the second; the text only an hour, in words."""
-        if self._reset is not None:
-            return datetime.fromtimestamp(self._reset, now.tzinfo)
-        return refusals.reset_in(text, now) if "limit" in text else None
+        told = refusals.reset_at(self._reset, now) if self._reset is not None else None
+        return told or refusals.reset_in(text, now)
 
     def _system(self, event: Json) -> Iterable[Event]:
         self.session = identifier(event, "session_id") or self.session
@@ -170,7 +169,7 @@ class ClaudeReader(JsonReader):
         self.session = identifier(event, "session_id") or self.session
         self.ended, self._end = True, event
         models = get(event, "modelUsage")
-        if self.model is None and isinstance(models, Mapping) and models:
+        if self.model is None and isinstance(models, dict) and models:
             self.model = identifier({"model": next(iter(models))}, "model")
         text = words(event, "result")
         failed = get(event, "is_error") is True

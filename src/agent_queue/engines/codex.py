@@ -11,13 +11,14 @@ from agent_queue.ports import Assignment, Command, Ending, Event, EventKind, Hos
 _NO_TOOLS = frozenset(("agent_message", "reasoning", "todo_list", "error"))
 _WRITERS = frozenset(("file_change", "command_execution"))
 _SANDBOX = ("Read-only file system", "Operation not permitted")
+"""What a command prints when the sandbox stopped it, on Linux and on macOS."""
 
 
 class Codex:
     name = "codex"
-    programs = ("codex",)
+    programs: tuple[str, ...] = ("codex",)
     bin_variable = "CODEX_BIN"
-    environment = ("CODEX_*", "OPENAI_*", "AZURE_OPENAI_*")
+    environment: tuple[str, ...] = ("CODEX_*", "OPENAI_*", "AZURE_OPENAI_*")
     stop = StopWay()
     silent = False
     hint = "npm install -g @openai/codex, then log in once with `codex login`"

@@ -1,5 +1,6 @@
 """GitHub Copilot CLI (`copilot`), npm @github/copilot; the facts are of 1.0.102."""
 
+import re
 from collections.abc import Iterable, Mapping
 from math import ceil
 from typing import Any
@@ -12,15 +13,17 @@ from agent_queue.ports import Assignment, Command, Ending, Event, EventKind, Hos
 
 _USAGE = "copilot-usage.json"
 _TRANSCRIPT = "events.jsonl"
+_WILD = re.compile(r"[*?\[]")
+"""What a glob would not take as it stands."""
 _CREDITS_PER_USD = 100
 _LEAST_CREDITS = 30
 
 
 class Copilot:
     name = "copilot"
-    programs = ("copilot",)
+    programs: tuple[str, ...] = ("copilot",)
     bin_variable = "COPILOT_BIN"
-    environment = ("COPILOT_*", "GH_TOKEN", "GITHUB_TOKEN", "GH_HOST")
+    environment: tuple[str, ...] = ("COPILOT_*", "GH_TOKEN", "GITHUB_TOKEN", "GH_HOST")
     stop = StopWay()
     silent = False
     hint = "npm install -g @github/copilot, then log in once with `copilot login`"
@@ -43,7 +46,8 @@ class Copilot:
         """Its usage, written at the end, and its transcript, which names the session also when it was killed."""
         home = env.get("COPILOT_HOME") or f"{env.get('HOME', '')}/.copilot"
         session = assignment.resume_id or assignment.session
-        return f"{assignment.folder}/{_USAGE}", f"{home}/session-state/{session}/{_TRANSCRIPT}"
+        paths = (f"{assignment.folder}/{_USAGE}", f"{home}/session-state/{session}/{_TRANSCRIPT}")
+        return tuple(_WILD.sub(r"[\g<0>]", path) for path in paths)
 
     def reader(self) -> Reader:
         return CopilotReader()
@@ -77,7 +81,7 @@ class CopilotReader(JsonReader):
 
     def own(self, event: Json) -> bool:
         kind = words(event, "type")
-        return "sessionId" in event if kind == "result" else "." in kind and isinstance(event.get("data"), Mapping)
+        return "sessionId" in event if kind == "result" else "." in kind and isinstance(event.get("data"), dict)
 
     def usage(self) -> dict[str, Any]:
         """The side file counts the whole session; its calls are this run's when it has as many as this run.
@@ -96,7 +100,8 @@ class CopilotReader(JsonReader):
             self.session = self.session or identifier(first, "data", "sessionId")
         elif name.endswith("usage.json"):
             models = get(event_in(data), "modelMetrics")
-            self._metrics = [model for model in models.values() if isinstance(model, Mapping)] if models else []
+            found = models.values() if isinstance(models, dict) else ()
+            self._metrics = [model for model in found if isinstance(model, dict)]
 
     def problem(self, ending: Ending) -> Outcome | None:
         if self._code is None:

@@ -8,9 +8,9 @@ from agent_queue.ports import Assignment, Command, Host, Place, Reader, StopWay
 
 class Devin:
     name = "devin"
-    programs = ("devin",)
+    programs: tuple[str, ...] = ("devin",)
     bin_variable = "DEVIN_BIN"
-    environment = ("DEVIN_*", "WINDSURF_API_KEY")
+    environment: tuple[str, ...] = ("DEVIN_*", "WINDSURF_API_KEY")
     stop = StopWay()
     silent = True
     """It prints its answer when it is done, as plain text, and neither a session id nor usage."""

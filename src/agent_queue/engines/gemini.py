@@ -21,9 +21,9 @@ _LONGEST_PARAGRAPH = 2000
 
 class Gemini:
     name = "gemini"
-    programs = ("gemini",)
+    programs: tuple[str, ...] = ("gemini",)
     bin_variable = "GEMINI_BIN"
-    environment = ("GEMINI_*", "GOOGLE_*", "CODE_ASSIST_*")
+    environment: tuple[str, ...] = ("GEMINI_*", "GOOGLE_*", "CODE_ASSIST_*")
     stop = StopWay()
     silent = False
     hint = "npm install -g @google/gemini-cli, then log in once with `gemini` or set GEMINI_API_KEY"
@@ -71,7 +71,7 @@ class GeminiReader(JsonReader):
 
     def usage(self) -> dict[str, Any]:
         """Of this run alone. Cached input is included; `output_tokens` leaves out the thoughts, the total does not."""
-        if not isinstance(self._stats, Mapping):
+        if not isinstance(self._stats, dict):
             return {}
         tokens_in = count(self._stats, "input_tokens")
         return {

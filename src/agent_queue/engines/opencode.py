@@ -19,9 +19,9 @@ _NARROW = json.dumps({"bash": "deny", "external_directory": "deny", "webfetch": 
 
 class OpenCode:
     name = "opencode"
-    programs = ("opencode",)
+    programs: tuple[str, ...] = ("opencode",)
     bin_variable = "OPENCODE_BIN"
-    environment = ("OPENCODE_*", *KEYS)
+    environment: tuple[str, ...] = ("OPENCODE_*", *KEYS)
     stop = StopWay()
     silent = False
     hint = "npm install -g opencode-ai, then log in once with `opencode auth login`"

@@ -18,9 +18,9 @@ _WITHOUT_A_SHELL = "read,edit,write,grep,find,ls"
 
 class Pi:
     name = "pi"
-    programs = ("pi",)
+    programs: tuple[str, ...] = ("pi",)
     bin_variable = "PI_BIN"
-    environment = ("PI_*", *KEYS)
+    environment: tuple[str, ...] = ("PI_*", *KEYS)
     stop = StopWay()
     silent = False
     hint = "npm install -g @mariozechner/pi-coding-agent, then log in once with `pi` or set a provider's API key"

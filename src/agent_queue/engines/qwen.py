@@ -18,9 +18,9 @@ _TURNS_USED_UP = 53
 
 class Qwen:
     name = "qwen"
-    programs = ("qwen",)
+    programs: tuple[str, ...] = ("qwen",)
     bin_variable = "QWEN_BIN"
-    environment = (
+    environment: tuple[str, ...] = (
         "QWEN_*", "OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL", "DASHSCOPE_*", "BAILIAN_*", "ANTHROPIC_API_KEY",
         "ANTHROPIC_BASE_URL", "ANTHROPIC_MODEL", "GEMINI_API_KEY", "GEMINI_MODEL", "GOOGLE_API_KEY",
         "OPENROUTER_API_KEY", "MODELSCOPE_API_KEY", "TAVILY_API_KEY",

@@ -90,9 +90,17 @@ def reset_in(text: str, now: datetime) -> datetime | None:
     return None
 
 
+def reset_at(seconds: int, now: datetime) -> datetime | None:
+    """A reset that is told in epoch seconds, None when that is no time."""
+    try:
+        return datetime.fromtimestamp(seconds, now.tzinfo)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
 def _epoch(text: str, now: datetime) -> datetime | None:
     found = _EPOCH.search(text)
-    return datetime.fromtimestamp(int(found[1]), now.tzinfo) if found else None
+    return reset_at(int(found[1]), now) if found else None
 
 
 def _clock(text: str, now: datetime) -> datetime | None:

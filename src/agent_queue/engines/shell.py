@@ -18,7 +18,7 @@ The script is no executable file, so the kernel cannot do it. Empty lines may st
 
 class Shell:
     name = "shell"
-    programs = ("sh",)
+    programs: tuple[str, ...] = ("sh",)
     bin_variable = "SHELL_BIN"
     environment: tuple[str, ...] = ()
     stop = StopWay()

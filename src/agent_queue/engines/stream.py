@@ -125,8 +125,9 @@ class JsonReader:
         if self.denied and (not self.worked if ending.changed is None else not ending.changed):
             return Broke(kind=Failure.NO_PERMISSION, reason="tools were denied and nothing was changed")
         if self._lost_session or (self.begun and not self.ended):
-            why = "; a permission was refused" if self.denied else f"; it said: {self._plain[-1]}" if self._plain else ""
-            return Broke(kind=Failure.CRASH, reason=refusals.reason(f"it ended in the middle of its work{why}"))
+            why = ["a permission was refused"] if self.denied else list(self._plain)[-1:]
+            text = ": ".join(["it ended in the middle of its work", *why])
+            return Broke(kind=Failure.CRASH, reason=refusals.reason(text))
         return Done()
 
     def _line(self, line: bytes) -> list[Event]:
@@ -148,7 +149,7 @@ class JsonReader:
         events = said(EventKind.NOTE, text_of(line))
         for event in events:
             self._plain.append(event.text)
-            self._lost_session |= any(sign in event.text for sign in self.gone)
+            self._lost_session |= not self._streamed and any(sign in event.text for sign in self.gone)
         return events
 
 

@@ -1,12 +1,11 @@
 """Takes apart what an agent printed: nothing in it can be relied on to be there, of its kind, or fit for a terminal."""
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from agent_queue.ports import Event, EventKind
 
-Json = Mapping[str, Any]
+Json = dict[str, Any]
 
 _LONGEST_TEXT = 4000
 _LONGEST_TOOL = 160
@@ -21,7 +20,7 @@ _TELLING = ("command", "cmd", "file_path", "filePath", "path", "pattern", "query
 def get(value: object, *keys: str) -> Any:
     """Walk into untrusted JSON; None where a step is missing."""
     for key in keys:
-        value = value.get(key) if isinstance(value, Mapping) else None
+        value = value.get(key) if isinstance(value, dict) else None
     return value
 
 
@@ -48,7 +47,7 @@ def amount(value: object, *keys: str) -> float | None:
 def items(value: object, *keys: str) -> list[Json]:
     """The objects of a list in untrusted JSON, none where there is no list."""
     found = get(value, *keys)
-    return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
 
 def identifier(value: object, *keys: str) -> str | None:
@@ -68,9 +67,9 @@ def readable(text: str, limit: int = _LONGEST_TEXT) -> str:
 def tool(title: str, detail: object) -> Event:
     """A tool call on one short line. Of several arguments the one that names the work is shown."""
     shown = detail
-    if isinstance(detail, Mapping):
+    if isinstance(detail, dict):
         shown = next((detail[key] for key in _TELLING if isinstance(detail.get(key), str)), "")
-    line = " ".join(readable(f"{title}: {shown}" if shown else title).split())
+    line = " ".join(readable(f"{title}: {shown}" if shown else title).split()) or "a tool"
     return Event(EventKind.TOOL, line if len(line) <= _LONGEST_TOOL else line[: _LONGEST_TOOL - 3] + "...")
 
 

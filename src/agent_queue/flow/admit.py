@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from agent_queue.core.errors import AqError
 from agent_queue.core.job import JobId, Result, Stage
 from agent_queue.core.lifecycle import Job, Move, begin, decide, pending, recover
+from agent_queue.core.manifest import JobFile, Manifest
 from agent_queue.core.outcome import Outcome, Refused
 from agent_queue.core.recovery import Repair, repair
 from agent_queue.core.schedule import Waiting
@@ -70,15 +71,16 @@ def take_up(job_id: JobId, tools: Tools) -> tuple[Run, Repair] | None:
         return None
     try:
         file = tools.queue.file(job_id)
+        mutexes = tools.mutexes(file.manifest)
     except AqError as error:
-        tools.tell(f"{job_id}: cannot be gone on with: {error}")
-        return None
+        # Its run is judged all the same, by what its run folder says, so that it cannot stay in work for ever.
+        tools.tell(f"{job_id}: its file cannot be read: {error}")
+        file, mutexes = JobFile(manifest=Manifest(), body=""), ()
     policy = policy_of(file.manifest, tools.settings)
     unfinished = job.past.unfinished and job.past.origin is job.stage and job.past.stage is not job.stage
     if not unfinished and not pending(job, policy):
         return None
     plan = tools.workspaces.plan(file.manifest)
-    mutexes = tools.mutexes(file.manifest)
     lock = tools.queue.lock(job_id, mutexes)
     run = Run(job=job, manifest=file.manifest, body=file.body, plan=plan, lock=lock, mutexes=mutexes)
     return _repaired(run, tools)

@@ -89,11 +89,11 @@ def deadline(run: Run) -> tuple[float | None, StopReason]:
 
 
 def opened_in(folder: RunFolder) -> Opened | None:
-    """What a run was started with; None when it never came that far."""
-    data = folder.read("place.json")
-    if data is None:
+    """What a run was started with; None when it never came that far, or its record was torn by a power cut."""
+    try:
+        value = json.loads(folder.read("place.json") or b"")
+    except ValueError:
         return None
-    value = json.loads(data)
     return Opened(**{**value, "place": Place(**value["place"]), "sidecars": tuple(value["sidecars"])})
 
 

@@ -10,7 +10,7 @@ from enum import IntEnum
 from agent_queue.core.job import JobId, Result, Stage
 from agent_queue.core.lifecycle import Job, Move, pending
 from agent_queue.core.outcome import StopReason
-from agent_queue.core.schedule import Room, pick, why
+from agent_queue.core.schedule import Room, Waiting, pick, why
 from agent_queue.flow.admit import Refusal, admit, take_up
 from agent_queue.flow.runs import Runs, let_go
 from agent_queue.flow.tools import Run, Tools, policy_of
@@ -20,6 +20,7 @@ from agent_queue.ports import Events, FileChange, Woken
 RESCAN_S = 5.0
 BUSY_S = 0.2
 """How soon a job that another process holds is tried again."""
+OTHERS = "a supervisor that runs its engine"
 
 
 class Stopping(IntEnum):
@@ -93,7 +94,7 @@ class Loop:
         """Nothing can run any more, or only after a hold that is longer than we were told to wait."""
         now = self._tools.clock.now().timestamp()
         held = []
-        for row in self._waiting.later(now):
+        for row in self._ours(self._waiting.later(now)):
             if self._tools.queue.past(row.id).state.get("result") != Result.HELD:
                 return False  # a retry's backoff is always waited for
             held.append(row)
@@ -101,9 +102,13 @@ class Loop:
             return False
         room = self._room(0)
         self.report.held = len(held)
-        self.report.left += [f"{row.id}: waits: {why(row, room, now)}" for row in self._waiting]
+        self.report.left += [f"{row.id}: waits: {why(row, room, now) or OTHERS}" for row in self._waiting]
         self.report.left += [f"invalid: {invalid.problem}" for invalid in self._tools.queue.invalid()]
         return True
+
+    def _ours(self, rows: list[Waiting]) -> list[Waiting]:
+        """Those of the engine that we were told to run."""
+        return [row for row in rows if self._only_engine in (None, row.engine)]
 
     def _room(self, slots: int) -> Room:
         return Room(
@@ -113,7 +118,8 @@ class Loop:
 
     def _timeout(self) -> float | None:
         now, clock = self._tools.clock.monotonic(), self._tools.clock.now().timestamp()
-        eligible, beat = self._waiting.next_time(), self._runs.next_time()
+        eligible = self._waiting.next_time() if self.stopping is Stopping.NO else None
+        beat = self._runs.next_time()
         times = [self._rescan_at, *self._busy.values()]
         times += [time for time in (beat, self._look_again) if time is not None]
         times += [now + eligible - clock] if eligible is not None else []
@@ -125,10 +131,10 @@ class Loop:
         for name in woken.signals:
             self._told(name)
         self._runs.wake(woken, now)
+        if woken.files or (self._look_again is not None and now >= self._look_again):
+            self._look(woken.files)
         if now >= self._rescan_at:
             self._look(None)
-        elif woken.files or (self._look_again is not None and now >= self._look_again):
-            self._look(woken.files)
         for job in [job for job, at in self._busy.items() if at <= now]:
             del self._busy[job]
             self._take_up(job)
@@ -178,14 +184,14 @@ class Loop:
         found = take_up(job, self._tools)
         if found is not None:
             self._runs.begin(*found)
+        else:
+            self._look_again = self._tools.clock.monotonic()  # a move finished just now may have led to the inbox
 
     def _start(self) -> None:
         """Claim as many waiting jobs as there is room for, in one batch."""
         now = self._tools.clock.now().timestamp()
         room = self._room(self._slots - len(self._runs))
-        ready = self._waiting.ready(now)
-        if self._only_engine is not None:
-            ready = [row for row in ready if row.engine == self._only_engine]
+        ready = self._waiting.ready(now) if self._only_engine is None else self._ours(self._waiting.ready(now))
         admitted: list[tuple[Move, Run]] = []
         for row in list(pick(ready, room, now)):
             found = admit(row, self._tools)
@@ -207,7 +213,7 @@ class Loop:
                 ours.append((move, active.run))
             elif active is not None:
                 let_go(active.run)
-                self._look_again = self._tools.clock.monotonic()
+                self._look_again = self._busy[move.job] = self._tools.clock.monotonic()
         self._settle(ours)
 
     def _settle(self, moves: Sequence[tuple[Move, Run]]) -> None:
@@ -219,6 +225,8 @@ class Loop:
                 self._look_again = self._tools.clock.monotonic()
                 let_go(run)
                 continue
+            if move.target is Stage.INBOX:
+                self._look_again = self._tools.clock.monotonic()  # it waits again, and may even start at once
             self._tell_of(move)
             run.job = Job(id=move.job, stage=move.target, past=self._tools.queue.past(move.job))
             if self.stopping < Stopping.NOW and pending(run.job, policy_of(run.manifest, self._tools.settings)):

@@ -7,7 +7,7 @@ from agent_queue.core.recovery import Repair
 from agent_queue.flow.admit import take_up
 from agent_queue.flow.run_one import work
 from agent_queue.flow.tools import Abandoned, Deed, Run, Tools, run_folder
-from agent_queue.flow.verify import current
+from agent_queue.flow.verify import current, cut_short
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ def recover_all(tools: Tools) -> list[Recovered]:
             continue
         settled = settle_alone(tools, job.id)
         now = tools.queue.job(job.id)
-        stage = now.stage if now is not None else job.stage
-        if stage is not job.stage or not settled:
+        stage, seq = (now.stage, now.past.seq) if now is not None else (job.stage, job.past.seq)
+        if seq != job.past.seq or job.past.unfinished or not settled:
             found.append(Recovered(job.id, stage, alive=not settled))
     return found
 
@@ -52,7 +52,7 @@ def settle_alone(tools: Tools, job: JobId) -> bool:
 def _verify_ended(run: Run, tools: Tools) -> bool:
     """A verify that never began, or left no record, is for the next supervisor to run."""
     path = current(run_folder(tools, run.job))
-    return bool(path) and (tools.processes.exit(path) or tools.processes.stopped(path)) is not None
+    return bool(path) and not cut_short(tools, path)
 
 
 def _finish(run: Run, repair: Repair, tools: Tools) -> None:

@@ -32,6 +32,7 @@ def work(run: Run, tools: Tools, repair: Repair | None = None) -> Steps[Move]:
         case Stage.REVIEW:
             outcome = yield from verify(run, tools)
         case _:
+            yield from hold(run, tools, "")
             outcome = Done()
     return conclude(run, tools, outcome)
 

@@ -8,6 +8,7 @@ import json
 from dataclasses import replace
 
 from agent_queue.core.outcome import Broke, Done, Failure, Outcome, StopReason, of_stop
+from agent_queue.flow.launch import opened_in
 from agent_queue.flow.tools import Abandoned, Deed, Run, Steps, Tools, Watch, hold, run_folder
 from agent_queue.ports import Place, RunFolder, Start
 
@@ -18,24 +19,24 @@ SCRIPT = 'for command in "$@"; do printf \'+ %s\\n\' "$command"; /bin/sh -c "$co
 
 def verify(run: Run, tools: Tools) -> Steps[Outcome]:
     """Run the verify commands, or go on with a try of them that is found under way or ended."""
-    if not run.manifest.verify:
-        return Done()
     folder = run_folder(tools, run.job)
     yield from hold(run, tools, current(folder))
-    opened = json.loads(folder.read("place.json") or b"{}")
-    if "place" not in opened:
+    if not run.manifest.verify:
+        return Done()
+    opened = opened_in(folder)
+    if opened is None:
         return Broke(kind=Failure.MACHINE, reason="the record of its workspace is gone")
-    path = current(folder)
-    if path and _cut_short(tools, path):
-        yield Deed(lambda: tools.processes.sweep(opened["marker"]))
-        if tools.processes.stopped(path) is None and not _charged(run, tools):
-            return Broke(kind=Failure.MACHINE, reason="the machine or the shim died under its verify")
-        path = ""
-    if not path:
-        path = _start(run, tools, Place(**opened["place"]), opened["marker"])
+    path, ours = current(folder), False
+    while True:
+        if path and tools.processes.exit(path) is None:
+            yield Deed(lambda: tools.processes.sweep(opened.marker))
+            if tools.processes.stopped(path) is None and not _charged(run, tools):
+                return Broke(kind=Failure.MACHINE, reason="the machine or the shim died under its verify")
+        if path and not cut_short(tools, path, ours=ours):
+            return _judged(run, tools, path)
+        path, ours = _start(run, tools, opened.place, opened.marker), True
         while not (yield Watch(path)):
             pass
-    return _judged(run, tools, path)
 
 
 def current(folder: RunFolder) -> str:
@@ -51,11 +52,12 @@ def _tries(folder: RunFolder) -> int:
     return number
 
 
-def _cut_short(tools: Tools, path: str) -> bool:
+def cut_short(tools: Tools, path: str, *, ours: bool = False) -> bool:
+    """True when a try says nothing about the work. `ours`: we watched it, and so a shutdown is our own."""
     stopped = tools.processes.stopped(path)
     if stopped is None:
         return tools.processes.exit(path) is None
-    return stopped in (StopReason.SHUTDOWN, StopReason.TERMINATED)
+    return not ours and stopped in (StopReason.SHUTDOWN, StopReason.TERMINATED)
 
 
 def _charged(run: Run, tools: Tools) -> bool:
@@ -86,14 +88,13 @@ def _start(run: Run, tools: Tools, place: Place, marker: str) -> str:
 
 def _judged(run: Run, tools: Tools, path: str) -> Outcome:
     stopped, exit_ = tools.processes.stopped(path), tools.processes.exit(path)
-    if exit_ is not None and exit_.code is not None:
-        tools.queue.note(run.id, {"event": "verified", "verify_exit": exit_.code}, durable=False)
     if stopped is StopReason.SHUTDOWN:
         raise Abandoned  # the agent's work stands: the next supervisor verifies it
+    if exit_ is not None and exit_.code is not None:
+        tools.queue.note(run.id, {"event": "verified", "verify_exit": exit_.code}, durable=False)
     if stopped is not None:
         return of_stop(stopped, tools.clock.now())
-    if exit_ is None:
-        return Broke(kind=Failure.MACHINE, reason="the shim of its verify died")
+    assert exit_ is not None
     if exit_.clean:
         return Done()
     return Broke(kind=Failure.VERIFY_FAILED, reason=f"verify ended with {exit_}; see `aq logs --verify`")

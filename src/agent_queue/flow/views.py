@@ -1,90 +1,111 @@
 """What doors show: the queue as plain values, the same for every door. Nothing here changes anything."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from agent_queue.core.history import Entry, History
-from agent_queue.core.job import JobId, Stage
+from agent_queue.core.job import Stage
 from agent_queue.core.schedule import Room, Waiting, why
-from agent_queue.ports import Board, Row
+
+if TYPE_CHECKING:
+    from agent_queue.core.board import Board, Row, Work
 
 SCHEMA_VERSION = 1
 INSIGHTS = (
     "duration_s", "tokens_in", "tokens_cached", "tokens_out", "cost_usd", "usage", "files_changed", "lines_added",
     "lines_deleted",
 )  # fmt: skip
-RANKS = {"critical": 0, "high": 1, "medium": 2, "low": 3}
-NEEDS_A_PERSON = (Stage.REVIEW, Stage.TESTING, Stage.FAILED)
+UNSUPERVISED = "no supervisor runs"
 
 
 def status(
-    board: Board, *, root: str, supervisor: Mapping[str, Any] | None, lanes: Mapping[str, str], now: datetime,
-    live: Mapping[JobId, Mapping[str, Any]],
+    board: "Board", *, root: str, supervisor: Mapping[str, Any] | None, lanes: Mapping[str, str], now: datetime,
+    unmet: Callable[[str], str | None],
 ) -> dict[str, Any]:  # fmt: skip
-    """The whole queue. `live` adds to running jobs what their run folders tell: `silent_s`, `ended`, `verifying`."""
-    running = [row for row in board.rows if row.stage is Stage.BUILDING or "verifying" in live.get(row.id, {})]
+    """The whole queue. `lanes` maps an engine that takes no jobs to the reason; `unmet` says why a dependency waits.
+
+    Jobs in work have three further keys: `doing` in words, `silent_s` since the last output, and `stalled`; failed ones
+    have `reason`, in words.
+    """
+    working = [row for row in board["rows"] if row["work"] is not None and row["work"]["alive"]]
+    known: dict[str, str | None] = {}
     room = Room(
-        slots=1, closed=lanes, held={lock for row in running for lock in row.glimpse.locks},
-        unmet=lambda key: None if _shipped(board.rows, key) else "not shipped yet",
+        slots=1, closed=lanes, held={lock for row in working for lock in row["locks"]},
+        unmet=lambda key: known[key] if key in known else known.setdefault(key, unmet(key)),
     )  # fmt: skip
+    free = supervisor is not None and supervisor["slots"] > len(working)
+    otherwise = UNSUPERVISED if supervisor is None else "its turn" if free else "a free slot"
     return {
         "schema_version": SCHEMA_VERSION,
         "root": root,
-        "counts": {stage.value: board.counts.get(stage, 0) for stage in Stage},
+        "counts": {stage.value: board["counts"].get(stage, 0) for stage in Stage},
         "supervisor": None if supervisor is None else {
-            "pid": supervisor["shim"], "slots": supervisor["slots"], "running": len(running),
+            "pid": supervisor["shim"], "slots": supervisor["slots"], "running": len(working),
         },
         "lanes": [{"engine": engine, "parked_until": None, "reason": reason} for engine, reason in lanes.items()],
-        "jobs": [_job(row, room, now, live.get(row.id, {})) for row in board.rows],
+        "jobs": [_job(row, _reasons(row, room, otherwise, now), supervisor is not None, now.timestamp())
+                 for row in _in_order(board)],
     }  # fmt: skip
 
 
-def _job(row: Row, room: Room, now: datetime, live: Mapping[str, Any]) -> dict[str, Any]:
-    state, seen = row.past.state, row.glimpse
-    started = state.get("started_at")
-    age = now.timestamp() - (started if started and row.stage is Stage.BUILDING else row.age / 1e9)
-    return {
-        "id": row.id, "stage": row.stage.value, "title": seen.title, "engine": seen.engine or None,
-        "profile": seen.profile or None, "priority": seen.priority or None, "run": row.past.run,
-        "attempts": row.past.attempts, "result": state.get("result"), "age_s": round(max(age, 0.0), 1),
-        "invalid": seen.invalid or None, "waiting_for": _reasons(row, room, now),
-        "next_eligible": row.past.next_eligible or None,
-        "tracker_item": seen.tracker_item or None, "tracker_echoed": state.get("tracker_echoed"),
-        "insights": {key: state.get(key) for key in INSIGHTS},
-        **live,
+def _in_order(board: "Board") -> "list[Row]":
+    """By stage; the waiting in their order of service, finished ones latest first."""
+    order = {stage: number for number, stage in enumerate(Stage)}
+    return sorted(board["rows"], key=lambda row: (order[row["stage"]], *_turn(row)))
+
+
+def _turn(row: "Row") -> tuple[int, int, str]:
+    if row["stage"] is Stage.INBOX:
+        return row["rank"], row["written_ns"], row["id"]
+    return 0, -row["came_ns"], row["id"]
+
+
+def _job(row: "Row", waiting_for: list[str], supervised: bool, now: float) -> dict[str, Any]:
+    state, work = row["state"], row["work"]
+    began = work["started_at"] if work and row["stage"] is Stage.BUILDING else None
+    job = {
+        "id": row["id"], "stage": row["stage"].value, "title": row["title"],
+        "engine": _engine(row), "profile": row["profile"] or None, "priority": row["priority"] or None,
+        "run": row["run"], "attempts": row["attempts"], "result": state.get("result"),
+        "age_s": round(max(now - (began or row["came_ns"] / 1e9), 0.0), 1), "invalid": row["invalid"] or None,
+        "waiting_for": waiting_for, "next_eligible": row["next_eligible"] or None,
+        "tracker_item": row["tracker_item"] or None, "tracker_echoed": state.get("tracker_echoed"),
+        "insights": {key: row["figures"].get(key) for key in INSIGHTS},
     }  # fmt: skip
+    if row["stage"] is Stage.FAILED:
+        job["reason"] = row["reason"] or None
+    if row["stage"] is Stage.BUILDING or row["pending"]:
+        job |= doing(row["stage"], work, supervised=supervised, now=now)
+    return job
 
 
-def _reasons(row: Row, room: Room, now: datetime) -> list[str]:
-    if row.stage is not Stage.INBOX or row.glimpse.invalid:
+def _engine(row: "Row") -> str | None:
+    """The engine of the job's last run, else the one that it asks for."""
+    return (row["state"].get("engine") if row["run"] else None) or row["engine"] or row["engine_class"] or None
+
+
+def doing(stage: Stage, work: "Work | None", *, supervised: bool, now: float) -> dict[str, Any]:
+    """What happens to a job in work, in words, and for how long it has been silent. `now` is in epoch seconds."""
+    silent_s: float | None = None
+    if work is not None and work["alive"]:
+        last = work["written_at"] or work["started_at"]
+        silent_s = round(max(now - last, 0.0), 1) if last else None
+        words = "stopping" if work["stopping"] else "verifying" if stage is Stage.REVIEW else "running"
+    elif work is not None and work["recorded"]:
+        words = "ending" if supervised else "ended, waiting for aq run"
+    elif supervised:
+        words = "verifying" if stage is Stage.REVIEW else "starting"
+    else:
+        words = "to be verified, waiting for aq run" if stage is Stage.REVIEW else "left by a crash, waiting for aq run"
+    limit = work["quiet_s"] if work else None
+    return {"doing": words, "silent_s": silent_s, "stalled": bool(limit and silent_s and silent_s > limit)}
+
+
+def _reasons(row: "Row", room: Room, otherwise: str, now: datetime) -> list[str]:
+    if row["stage"] is not Stage.INBOX or row["invalid"]:
         return []
     waiting = Waiting(
-        rank=RANKS.get(row.glimpse.priority, 2), age=row.age, id=row.id, engine=row.glimpse.engine,
-        locks=row.glimpse.locks, deps=row.glimpse.deps, next_eligible=row.past.next_eligible,
+        rank=row["rank"], age=row["written_ns"], id=row["id"], engine=row["engine"], locks=tuple(row["locks"]),
+        deps=tuple(row["deps"]), next_eligible=row["next_eligible"],
     )  # fmt: skip
-    reason = why(waiting, room, now.timestamp())
-    return [reason] if reason else ["a free slot"]
-
-
-def _shipped(rows: Sequence[Row], key: str) -> bool:
-    return any(row.id == key and row.stage is Stage.SHIPPED for row in rows)
-
-
-def show(
-    job: JobId, stage: Stage, *, manifest: Mapping[str, Any], past: History, history: Sequence[Entry],
-    outcome: Mapping[str, Any] | None, files: Mapping[str, Any], warnings: Sequence[str],
-) -> dict[str, Any]:  # fmt: skip
-    """One job, whole: its effective manifest with origins, its state, its history, why its last run ended."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "job": job,
-        "stage": stage.value,
-        "manifest": dict(manifest),
-        "warnings": list(warnings),
-        "state": {**past.state, "run": past.run, "attempts": past.attempts, "recoveries": past.recoveries},
-        "journal_lines_skipped": past.skipped,
-        "outcome": outcome,
-        "files": dict(files),
-        "history": [dict(entry) for entry in history],
-    }
+    return [why(waiting, room, now.timestamp()) or otherwise]

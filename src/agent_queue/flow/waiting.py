@@ -37,15 +37,17 @@ class WaitingList:
         if row is None:
             return
         index = bisect_left(self._ready, row)
-        if index < len(self._ready) and self._ready[index] == row:
+        if self._ready[index : index + 1] == [row]:
             del self._ready[index]
 
     def ready(self, now: float) -> list[Waiting]:
         """Those whose time has come, in order of service. `now` is in epoch seconds. Not to be changed."""
         while self._later and self._later[0][0] <= now:
             _, row = heapq.heappop(self._later)
-            if self._rows.get(row.id) == row:  # else it was dropped or changed since
-                insort(self._ready, row)
+            index = bisect_left(self._ready, row)
+            # Else it was dropped or changed since; or dropped and put again, and is there already.
+            if self._rows.get(row.id) == row and self._ready[index : index + 1] != [row]:
+                self._ready.insert(index, row)
         return self._ready
 
     def later(self, now: float) -> list[Waiting]:

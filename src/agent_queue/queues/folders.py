@@ -57,8 +57,17 @@ class FolderQueue:
         if not found:
             return None
         past = self.past(job)
+        if past.unfinished and past.origin in found and past.stage in found and self._same(job, found):
+            return Job(id=job, stage=past.origin, past=past)  # linked, not yet unlinked: a move to finish
         stage = past.stage if past.stage in found else found[0]
         return Job(id=job, stage=stage or found[0], past=past)
+
+    def _same(self, job: JobId, stages: Sequence[Stage]) -> bool:
+        """True when the files of this id are one file under several names."""
+        try:
+            return len({os.lstat(self._layout.job(stage, job)).st_ino for stage in stages}) == 1
+        except FileNotFoundError:
+            return False
 
     def past(self, job: JobId) -> History:
         return journal.read(self._layout.journal(job))
@@ -107,12 +116,18 @@ class FolderQueue:
         return bool(self.stages(job)) or os.path.exists(self._layout.journal(job))
 
     def create(self, files: Sequence[tuple[JobId, bytes]]) -> list[bool]:
-        """Put new jobs into the inbox, durably, in one batch."""
-        named = [(self._layout.job(Stage.INBOX, job), data) for job, data in files]
+        """Put new jobs into the inbox, durably, in one batch; False where the id is taken, wherever its job lies."""
+        free = [not self.taken(job) for job, _ in files]
+        named = [
+            (self._layout.job(Stage.INBOX, job), data)
+            for (job, data), is_free in zip(files, free, strict=True)
+            if is_free
+        ]
         try:
-            return self._disk.create(named)
+            made = iter(self._disk.create(named))
         except OSError as error:
             raise storage_error(error, self._layout.stage(Stage.INBOX)) from error
+        return [is_free and next(made) for is_free in free]
 
     def settle(self, moves: Sequence[Move]) -> list[Move]:
         """Carry moves out as one batch: journal (flushed), rename, flush the folders, journal that it is done."""
@@ -132,7 +147,8 @@ class FolderQueue:
             self._disk.append(lines, durable=False)
         except OSError as error:
             raise storage_error(error, self._layout.root) from error
-        self._inbox.moved(done)
+        for move in done:
+            self._inbox.moved(move.job, move.origin, move.target)
         return done
 
     def finish(self, job: Job) -> bool:
@@ -148,6 +164,7 @@ class FolderQueue:
         self._disk.sync_folder(self._layout.stage(past.stage))
         self._disk.sync_folder(self._layout.stage(past.origin))
         self.note(job.id, {"event": "moved", "seq": past.seq}, durable=False)
+        self._inbox.finished(job.id, past.origin, past.stage)
         return True
 
     def _rename(self, move: Move) -> bool:

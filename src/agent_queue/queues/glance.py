@@ -1,141 +1,219 @@
 """The whole queue at a glance, fast: files that did not change since the last time are not read again.
 
-The cache lies in `.aq/` and may be deleted at any time. A file is read again when its size or time changed; a final
-stage, where nothing is edited, is listed again when its folder's time changed.
+The cache lies in `.aq/` and may be deleted at any time. A file is read again when its size, time or inode changed, a
+journal when it grew; a final stage, where nothing is edited, is listed again when its folder's time changed. What the
+cache knows needs neither YAML nor settings, and so they are not imported.
 """
 
+import gc
 import json
 import os
 import time
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-from agent_queue.core.board import Board, Glimpse, Row
-from agent_queue.core.history import NEW
 from agent_queue.core.job import ACTIVE, FINAL, JobId, Stage
-from agent_queue.system import journal
+from agent_queue.queues.glimpse import KEYS, NEW, Answers
+from agent_queue.system import records
 from agent_queue.system.files import Disk
 from agent_queue.system.layout import SUFFIX, Layout
 
-VERSION = 1
+if TYPE_CHECKING:
+    from agent_queue.core.board import Board, Row, Work
+
+VERSION = 4
 RECENT = 20
 SURE_NS = 2_000_000_000
 """A folder's time is trusted only when it was this long past at the time of the listing: clocks tick coarsely."""
 
+Place = tuple[str, str]
+"""A stage, and a job's id there."""
+
+Known = list[Any]
+"""What the cache holds of a file: its stamp, its journal's stamp, `pending`, the final stages that hold a file of the
+same name, what it says as values of `KEYS`, what its journal says or None. Lists, because parsing keys takes time."""
+
 
 class Glance:
-    """Lists the queue. `read` tells what one file says; `settings_key` changes whenever that could change it."""
+    """Lists the queue. `key` changes whenever the settings may have, which empties the cache."""
 
-    def __init__(
-        self, layout: Layout, disk: Disk, read: Callable[[str, str, Stage], Glimpse], settings_key: str
-    ) -> None:
+    def __init__(self, layout: Layout, disk: Disk, answers: Answers, key: str) -> None:
         self._layout = layout
         self._disk = disk
-        self._read = read
-        self._key = [VERSION, settings_key]
+        self._answers = answers
+        self._key = [VERSION, key]
+        self._known: dict[str, Any] = {}
+        self._next: dict[str, Any] = {}
+        self._news = False
+        self._same_finals = True
 
-    def board(self) -> Board:
-        """Every active job and the latest finished ones."""
-        cached = self._load()
-        files: dict[str, Any] = {}
-        folders: dict[str, Any] = {}
-        rows: list[Row] = []
-        counts: dict[Stage, int] = {}
-        for stage in ACTIVE:
-            found = self._active(stage, cached.get("files", {}), files)
-            counts[stage] = len(found)
-            rows += found
-        for stage in FINAL:
-            count, names = self._final(stage, cached.get("folders", {}), folders)
-            counts[stage] = count
-            rows += [row for name in names if (row := self._row(stage, name, cached.get("files", {}), files))]
-        if files != cached.get("files") or folders != cached.get("folders"):
-            self._save({"key": self._key, "files": files, "folders": folders})
-        return Board(rows=rows, counts=counts)
-
-    def _active(self, stage: Stage, known: dict[str, Any], files: dict[str, Any]) -> list[Row]:
-        names = sorted(name for name in os.listdir(self._layout.stage(stage)) if _is_job(name))
-        return [row for name in names if (row := self._row(stage, name, known, files)) is not None]
-
-    def _row(self, stage: Stage, name: str, known: dict[str, Any], files: dict[str, Any]) -> Row | None:
-        path = f"{self._layout.stage(stage)}/{name}"
+    def board(self) -> "Board":
+        """Every active job and the latest finished ones, in the order of stages."""
+        gc.disable()  # thousands of small objects are made and none is dropped: collecting meanwhile only takes time
         try:
-            found = os.stat(path)
-        except FileNotFoundError:
-            if not os.path.lexists(path):
-                return None
-            found = os.lstat(path)
-        key = f"{stage.value}/{name}"
-        entry = known.get(key)
-        if not entry or entry[0] != found.st_mtime_ns or entry[1] != found.st_size:
-            entry = [found.st_mtime_ns, found.st_size, list(self._read(path, name, stage))]
-        files[key] = entry
-        title, engine, profile, priority, locks, deps, tracker_item, invalid = entry[2]
-        glimpse = Glimpse(title, engine, profile, priority, tuple(locks), tuple(deps), tracker_item, invalid)
-        job = JobId(name.removesuffix(SUFFIX))
-        past = NEW if invalid and stage is Stage.INBOX else journal.read(self._layout.journal(job))
-        return Row(id=job, stage=stage, age=found.st_mtime_ns, glimpse=glimpse, past=past)
+            return self._board()
+        finally:
+            gc.enable()
 
-    def _final(self, stage: Stage, known: dict[str, Any], folders: dict[str, Any]) -> tuple[int, list[str]]:
+    def _board(self) -> "Board":
+        self._begin()
+        names = {stage: sorted(filter(_is_job, os.listdir(self._layout.stage(stage)))) for stage in ACTIVE}
+        counts = {stage: len(found) for stage, found in names.items()}
+        for stage in FINAL:  # before any row: whether they changed is asked there
+            counts[stage], names[stage] = self._final(stage)
+        rows = [row for stage in names for row in self._rows(stage, names[stage])]
+        mark_duplicates([row for row in rows if row["stage"] in ACTIVE])
+        if self._news or len(self._next["files"]) != len(self._known.get("files", ())):
+            self._save()
+        return {"rows": rows, "counts": counts}
+
+    def names(self) -> list[JobId]:
+        """The ids that a person may want to type: those of active jobs and of the latest finished ones."""
+        self._begin()
+        found = [name for stage in ACTIVE for name in os.listdir(self._layout.stage(stage)) if _is_job(name)]
+        found += [name for stage in FINAL for name in self._final(stage)[1]]
+        return sorted(JobId(name.removesuffix(SUFFIX)) for name in found)
+
+    def _begin(self) -> None:
+        value = records.read_object(f"{self._layout.own}/glance.json")
+        self._known = value if value is not None and value.get("key") == self._key else {}
+        self._next = {"key": self._key, "files": {}, "folders": {}, "quiet": self._known.get("quiet", {})}
+        self._news = False
+        self._same_finals = True
+
+    def _rows(self, stage: Stage, names: list[str]) -> "list[Row]":
+        folder, key = self._layout.stage(stage), stage.value
+        known: dict[str, Known] = self._known.get("files", {})
+        rows: list[Row] = []
+        for name in names:
+            path = f"{folder}/{name}"
+            try:
+                found = os.stat(path)
+            except OSError:
+                if not os.path.lexists(path):
+                    continue
+                found = os.lstat(path)  # a link to nowhere is listed too, as what it is
+            stamp = [found.st_mtime_ns, found.st_size, found.st_ino]
+            entry = self._entry(known.get(f"{key}/{name}"), stamp, path, stage, name)
+            self._next["files"][f"{key}/{name}"] = entry
+            rows.append(self._row(entry, stage, JobId(name[: -len(SUFFIX)]), found))
+        return rows
+
+    def _entry(self, old: Known | None, stamp: list[int], path: str, stage: Stage, name: str) -> Known:
+        """What is known of a file and its journal, read again as far as they changed."""
+        job = name[: -len(SUFFIX)]
+        journal = f"{self._layout.root}/journal/{job}.jsonl"
+        grown: list[int] = []
+        if os.access(journal, os.F_OK):  # far cheaper than a failed stat, and most waiting jobs have none
+            found = os.stat(journal)
+            grown = [found.st_size, found.st_mtime_ns]
+        if old is not None and old[0] == stamp and old[1] == grown and self._same_finals:
+            return old
+        self._news = True
+        said = old[4] if old and old[0] == stamp else list(self._answers.glimpse(path, name, stage).values())
+        runs = f"{self._layout.root}/runs/{job}"
+        past = old[5] if old and old[1] == grown else self._answers.past(journal, runs) if grown else None
+        pending = stage is Stage.REVIEW and self._answers.pending(dict(zip(KEYS, said, strict=True)), past or NEW)
+        also = [final.value for final in FINAL if final is not stage and self._lies(final, name)]
+        return [stamp, grown, pending, also, said, past]
+
+    def _row(self, entry: Known, stage: Stage, job: JobId, found: os.stat_result) -> "Row":
+        row: dict[str, Any] = dict(zip(KEYS, entry[4], strict=True))
+        row.update(entry[5] or NEW)
+        row.update(
+            id=job,
+            stage=stage,
+            written_ns=found.st_mtime_ns,
+            came_ns=found.st_ctime_ns,
+            pending=entry[2],
+            also=entry[3],
+            work=None,
+        )
+        if row["run"] and (stage is Stage.BUILDING or row["pending"]):
+            row["work"] = self._work(row)
+        return cast("Row", row)
+
+    def _work(self, row: dict[str, Any]) -> "Work":
+        """What the record folder of its agent, or of the latest try of its verify, tells."""
+        folder, engine = self._layout.run(row["id"], row["run"]), row["state"].get("engine") or row["engine"]
+        log, quiet_s = f"{folder}/agent.log", self._quiet_s(engine)
+        if row["stage"] is Stage.REVIEW:
+            log, quiet_s = f"{folder}/verify.log", None
+            tries = [int(name) for name in _listed(f"{folder}/verify") if name.isdigit()]
+            folder = f"{folder}/verify/{max(tries, default=0)}"
+        record = records.read_object(f"{folder}/run.json")
+        return {
+            "engine": engine,
+            "alive": record is not None and records.alive(record),
+            "recorded": os.path.exists(f"{folder}/exit.json"),
+            "stopping": os.path.exists(f"{folder}/stop.json"),
+            "started_at": _written_at(f"{folder}/run.json"),
+            "written_at": _written_at(log),
+            "quiet_s": quiet_s,
+        }
+
+    def _quiet_s(self, engine: str) -> float | None:
+        quiet = self._next["quiet"]
+        if engine not in quiet:
+            quiet[engine], self._news = self._answers.quiet_s(engine), True
+        seconds: float | None = quiet[engine]
+        return seconds
+
+    def _final(self, stage: Stage) -> tuple[int, list[str]]:
         """How many jobs lie in a final stage, and the names of the latest to come there."""
         folder = self._layout.stage(stage)
         modified = os.stat(folder).st_mtime_ns
-        entry = known.get(stage.value)
-        if entry and entry[0] == modified:
-            folders[stage.value] = entry
-            return entry[1], entry[2]
-        listed_at = time.time_ns()
-        with os.scandir(folder) as found:
-            jobs = [item for item in found if _is_job(item.name)]
-            arrived = sorted((item.stat(follow_symlinks=False).st_ctime_ns, item.name) for item in jobs)
-        names = [name for _, name in arrived[-RECENT:]]
-        if listed_at - modified > SURE_NS:
-            folders[stage.value] = [modified, len(arrived), names]
-        return len(arrived), names
+        entry = self._known.get("folders", {}).get(stage.value)
+        if not entry or entry[0] != modified:
+            self._same_finals, self._news = False, True
+            listed_at = time.time_ns()
+            with os.scandir(folder) as found:
+                jobs = [item for item in found if _is_job(item.name)]
+                arrived = sorted((item.stat(follow_symlinks=False).st_ctime_ns, item.name) for item in jobs)
+            entry = [modified, len(arrived), [name for _, name in arrived[-RECENT:]]]
+            if listed_at - modified <= SURE_NS:
+                return entry[1], entry[2]
+        self._next["folders"][stage.value] = entry
+        return entry[1], entry[2]
 
-    def _load(self) -> dict[str, Any]:
-        try:
-            with open(f"{self._layout.own}/glance.json", "rb") as file:
-                value = json.load(file)
-        except (OSError, ValueError):
-            return {}
-        return value if isinstance(value, dict) and value.get("key") == self._key else {}
+    def _lies(self, stage: Stage, name: str) -> bool:
+        return os.path.lexists(f"{self._layout.stage(stage)}/{name}")
 
-    def _save(self, value: dict[str, Any]) -> None:
+    def _save(self) -> None:
         try:
-            self._disk.put(f"{self._layout.own}/glance.json", json.dumps(value).encode(), durable=False)
+            data = json.dumps(self._next, separators=(",", ":")).encode()
+            self._disk.put(f"{self._layout.own}/glance.json", data, durable=False)
         except OSError:
             return  # a queue that may only be read can still be looked at
+
+
+def mark_duplicates(rows: "list[Row]") -> None:
+    """An id names one job. Of several files the job is the one that lies where the journal says, else the first."""
+    places: dict[str, list[Place]] = {}
+    for row in rows:
+        places.setdefault(row["id"].casefold(), []).append((row["stage"], row["id"]))
+    for row in rows:
+        same = [*places[row["id"].casefold()], *((stage, row["id"]) for stage in row["also"])]
+        if len(same) == 1 or row["invalid"]:
+            continue
+        mine = (row["stage"], row["id"])
+        if mine != next((place for place in same if place[0] == row["lies"]), same[0]):
+            others = ", ".join(f"{stage}/{name}{SUFFIX}" for stage, name in same if (stage, name) != mine)
+            row["invalid"] = f"{row['id']}{SUFFIX}: duplicate id: also in {others}; rename one of them"
 
 
 def _is_job(name: str) -> bool:
     return name.endswith(SUFFIX) and not name.startswith(".")
 
 
-def read_glimpse(path: str, name: str, stage: Stage, defaults: Any, mutexes: Any) -> Glimpse:
-    """What one file says. Only here the YAML parser is needed, and so only here it is imported."""
-    from agent_queue.core.errors import ManifestError
-    from agent_queue.core.manifest import parse
-    from agent_queue.queues.examine import bad_name, problem_of
-
-    bad = bad_name(name.removesuffix(SUFFIX), stage)
-    if bad is not None:
-        return Glimpse(invalid=bad.problem)
+def _listed(folder: str) -> list[str]:
     try:
-        with open(path, "rb") as file:
-            found = parse(file.read(), name)
-    except (ManifestError, OSError) as error:
-        return Glimpse(invalid=str(error))
-    manifest = found.manifest.under(defaults())
-    invalid = problem_of(name, manifest, found.body) if stage is Stage.INBOX else ""
-    return Glimpse(
-        title=title_of(found.body), engine=manifest.engine or "", profile=manifest.profile or "",
-        priority=manifest.priority.value, locks=mutexes(manifest) if not invalid else (), deps=manifest.deps,
-        tracker_item=manifest.tracker_item or "", invalid=invalid,
-    )  # fmt: skip
+        return os.listdir(folder)
+    except OSError:
+        return []
 
 
-def title_of(body: str) -> str:
-    """The first line that says something, without heading marks and control characters."""
-    line = next((line for line in body.splitlines() if line.strip(" #\t")), "")
-    return "".join(c if c.isprintable() else " " for c in line.strip(" #\t"))[:120]
+def _written_at(path: str) -> float | None:
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return None

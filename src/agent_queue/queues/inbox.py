@@ -2,10 +2,10 @@
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from agent_queue.core.job import JobId, Stage
-from agent_queue.core.lifecycle import Job, Move, by_hand
+from agent_queue.core.lifecycle import Job, by_hand
 from agent_queue.core.manifest import Manifest
 from agent_queue.core.schedule import Waiting
 from agent_queue.ports import Changes, FileChange, Invalid, Queue
@@ -29,6 +29,8 @@ class Inbox:
         self._waiting: dict[JobId, Waiting] = {}
         self._invalid: dict[str, Invalid] = {}
         self._unsettled: dict[str, tuple[int, int, float]] = {}
+        self._returned: list[str] = []
+        """Files that we moved into or out of the inbox since the last look: whole, and not to be waited for."""
         self._folder_times: dict[Stage, int] = {}
         self._started = False
 
@@ -38,12 +40,17 @@ class Inbox:
     def look(self, files: Sequence[FileChange] | None) -> Changes:
         """Take in what changed. None, or an empty path among `files`, looks at the names in every folder."""
         found = _Found()
-        if files is None or any(not change.path for change in files):
+        returned, self._returned = self._returned, []
+        for path in returned:
+            self._handle(path, found, whole=True)
+        any_file = any(not change.path for change in files or ())
+        if files is None or any_file:
             for path in self._changed_names():
                 self._handle(path, found, whole=False)
-        else:
-            for change in files:
-                self._handle(change.path, found, whole=change.whole)
+        for path in self._edited() if any_file else ():
+            self._handle(path, found, whole=False)
+        for change in files or ():
+            self._handle(change.path, found, whole=change.whole)
         for path in list(self._unsettled):
             self._handle(path, found, whole=False)
         self._started = True
@@ -52,12 +59,18 @@ class Inbox:
             look_again_s=SETTLED_S if self._unsettled else None,
         )  # fmt: skip
 
-    def moved(self, moves: Iterable[Move]) -> None:
-        """Remember our own moves, so that the news of them is no news."""
-        for move in moves:
-            self._places[move.job.casefold()] = (move.job, move.target)
-            if move.origin is Stage.INBOX:
-                self._waiting.pop(move.job, None)
+    def moved(self, job: JobId, origin: Stage, target: Stage) -> None:
+        """Remember a move of our own, so that the news of it is no news."""
+        self._places[job.casefold()] = (job, target)
+        if origin is Stage.INBOX:
+            self._waiting.pop(job, None)
+        if target is Stage.INBOX:
+            self._returned.append(self._layout.job(Stage.INBOX, job))
+
+    def finished(self, job: JobId, origin: Stage, target: Stage) -> None:
+        """Remember a move that was finished for a dead process. Nobody decided it here, so it is news to the inbox."""
+        self._places[job.casefold()] = (job, target)
+        self._returned += [self._layout.job(Stage.INBOX, job)] if Stage.INBOX in (origin, target) else []
 
     def _changed_names(self) -> list[str]:
         """Paths that came or went since the last full look, told by folder times and names alone."""
@@ -74,6 +87,17 @@ class Inbox:
             bad = {invalid.name for invalid in self._invalid.values() if invalid.stage is stage}
             paths += [f"{folder}/{name}" for name in sorted((names - known) | (known - names) | (bad - names))]
         return paths
+
+    def _edited(self) -> list[str]:
+        """Paths in the inbox that were written since they were last read. Only lost news is worth a look at each."""
+        times = {job: row.age for job, row in self._waiting.items()}
+        with os.scandir(self._layout.stage(Stage.INBOX)) as entries:
+            return sorted(
+                entry.path
+                for entry in entries
+                if entry.name.endswith(SUFFIX)
+                and _written_ns(entry.path) != times.get(JobId(entry.name.removesuffix(SUFFIX)))
+            )
 
     def _handle(self, path: str, found: "_Found", *, whole: bool) -> None:
         folder, _, name = path.rpartition("/")
@@ -102,9 +126,13 @@ class Inbox:
     def _settle_in(self, path: str, job: JobId, stage: Stage, found: "_Found") -> None:
         """A file lies in a stage: explain how it came there, and take it in where it waits."""
         fresh_final = not self._started and stage in (Stage.SHIPPED, Stage.FAILED)
+        told = len(found.by_hand)
         if not fresh_final and not self._explained(job, stage, found):
             self._unsettled[path] = (-1, -1, 0.0)
             return
+        if self._started and stage is not Stage.INBOX and len(found.by_hand) == told:
+            # Another process moved it here, or a person dropped it here as a new file.
+            found.by_hand.append(Job(id=job, stage=stage, past=self._queue.past(job)))
         self._places[job.casefold()] = (job, stage)
         self._invalid.pop(path, None)
         if stage is not Stage.INBOX:
@@ -165,8 +193,17 @@ class Inbox:
         self._invalid.pop(path, None)
         if self._places.get(job.casefold()) == (job, stage):
             del self._places[job.casefold()]
+            copies = [other for other, it in self._invalid.items() if job_name(it.name.casefold()) == job.casefold()]
+            self._unsettled.update(dict.fromkeys(copies, (-1, -1, 0.0)))  # one of them may be the job now
         if stage is Stage.INBOX and self._waiting.pop(job, None) is not None:
             found.gone.append(job)
+
+
+def _written_ns(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
 
 
 _STAGES = {stage.value: stage for stage in Stage}

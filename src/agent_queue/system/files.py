@@ -141,6 +141,13 @@ class Disk:
         with suppress(OSError):
             self._calls.rmdir(path)
 
+    def sweep(self, alive: Callable[[int], bool]) -> None:
+        """Remove what killed writers left half written. `alive` tells which other processes may still be writing."""
+        for name in os.listdir(self._scratch):
+            pid = int(name.partition("-")[0]) if name.partition("-")[0].isdigit() else 0
+            if pid == os.getpid() or not alive(pid):
+                self.remove(os.path.join(self._scratch, name))
+
     def sync_folder(self, path: str) -> None:
         """Put a folder's names on the disk."""
         if not self._durable:

@@ -1,12 +1,14 @@
 """What this machine offers: programs, who we are, what a child may see of our environment."""
 
 import fnmatch
+import functools
 import glob
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from agent_queue.ports import Host
 
@@ -33,13 +35,15 @@ def find(name: str, path: str | None = None) -> str | None:
 
 def child_environment(environment: Mapping[str, str], patterns: Iterable[str]) -> tuple[dict[str, str], list[str]]:
     """What of our environment a child sees, and the names of what it does not."""
-    allowed = [*INHERITED, *patterns]
-    kept = {
-        name: value
-        for name, value in environment.items()
-        if any(fnmatch.fnmatchcase(name, pattern) for pattern in allowed)
-    }
+    allowed = _any_of((*INHERITED, *patterns))
+    kept = {name: value for name, value in environment.items() if allowed(name)}
     return kept, sorted(environment.keys() - kept.keys())
+
+
+@functools.cache
+def _any_of(patterns: tuple[str, ...]) -> Callable[[str], object]:
+    # One expression for all: trying them one by one was a tenth of the supervisor's work on a job.
+    return re.compile("|".join(map(fnmatch.translate, patterns))).match
 
 
 def version(program: str) -> str:

@@ -62,6 +62,11 @@ class MachineProcesses:
         """What run.json says, None before it is there."""
         return read_object(f"{folder}/run.json")
 
+    def lives(self, folder: str) -> bool:
+        """True while the shim of this record folder does."""
+        running = self.running(folder)
+        return running is not None and alive(running)
+
     def exit(self, folder: str) -> Exit | None:
         """What the shim recorded at the end, None before."""
         found = read_object(f"{folder}/exit.json")

@@ -43,4 +43,5 @@ def fingerprint(path: str, environment: Mapping[str, str]) -> str:
         stamp = f"{found.st_mtime_ns}-{found.st_size}"
     except FileNotFoundError:
         stamp = "none"
-    return "|".join((stamp, environment.get("AGENT_QUEUE_ENGINE", ""), environment.get("AGENT_QUEUE_VERIFY", "")))
+    names = ("AGENT_QUEUE_ENGINE", "AGENT_QUEUE_VERIFY", "AGENT_QUEUE_STALL_MIN")
+    return "|".join((stamp, *(environment.get(name, "") for name in names)))

@@ -40,6 +40,7 @@ def supervise(layout: Layout, disk: Disk, *, slots: int, started_at: float) -> I
     note = {"shim": pid, "shim_start": kernel.start_time(pid), "boot_id": kernel.boot_id(), "slots": slots,
             "started_at": started_at}  # fmt: skip
     try:
+        disk.sweep(lambda pid: kernel.start_time(pid) != "")
         disk.put(note_path(layout), json.dumps(note).encode(), durable=False)
         yield
     finally:

@@ -9,6 +9,7 @@ from agent_queue.core.job import JobId, wip_branch
 from agent_queue.core.manifest import Manifest, Workspace
 from agent_queue.ports import Kept, Lock, Place, Plan
 from agent_queue.system.checkpoint import checkpoint
+from agent_queue.system.difference import Difference, Form, difference
 from agent_queue.system.git import Git, GitError, repository
 
 
@@ -97,6 +98,28 @@ class MachineWorkspaces:
         user.ask("worktree", "unlock", path)
         user.run("worktree", "remove", "--force", path)
         return ""
+
+    def diff(
+        self, job: JobId, past: History, cwd: str | None, *, live: bool, patch: bool, colour: bool, columns: int
+    ) -> Difference:
+        """What the job changed: its worktree as it is now (`live`, while it runs in one), else its last commit.
+
+        Raises:
+            AqError: there is nothing to compare, and why.
+        """
+        base, tip = past.state.get("wip_base"), past.state.get("wip_commit") or ""
+        if not base:
+            why = "worked outside of git: there is no branch to compare" if past.run else "has not run yet"
+            raise AqError(f"{job} {why}", hint="`aq show` has its folders" if past.run else "`aq status` says why")
+        path = os.path.join(self._folder, job)
+        worktree = path if os.path.isdir(path) else ""
+        if not tip and not (live and worktree):
+            raise AqError(f"{job} has saved nothing on its branch yet", hint="`aq show` says how it stands")
+        folder = worktree or (repository(os.path.expanduser(cwd)) if cwd else None)
+        if folder is None:
+            raise AqError(f"the repository of {job} is gone: {cwd}")
+        form = Form(patch=patch, colour=colour, columns=columns)
+        return difference(folder, worktree, base, "" if live and worktree else tip, form)
 
     def drop_merged(self, repository: str, past: History) -> str:
         """Delete the job's branch by compare-and-set, when HEAD of the repository holds its every commit."""

@@ -1,0 +1,61 @@
+"""aq lint"""
+
+import os
+import sys
+
+import click
+
+from agent_queue.cli.options import chatter, emit, json_option
+from agent_queue.core.errors import EXIT_MANIFEST, UsageError
+from agent_queue.core.frontmatter import Problem
+from agent_queue.flow.views_lint import lint
+from agent_queue.wiring import ENGINES, App
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...|FOLDER|-")
+@click.option("--format", "form", type=click.Choice(["text", "github"]), default="text", show_default=True,
+              help="`github` marks the lines of a pull request.")  # fmt: skip
+@json_option
+@click.pass_obj
+def command(root: str | None, *, files: tuple[str, ...], form: str, as_json: bool) -> None:
+    """Check job files. Ends with 65 when one of them cannot become a job. No queue is needed."""
+    app = App(root)
+    found = [(path, problem) for name in files for path in _paths(name) for problem in _problems(app, path)]
+    rows = [{"file": path, "line": problem.line, "column": problem.column,
+             "level": "warning" if problem.warning else "error", "message": problem.message}
+            for path, problem in found]  # fmt: skip
+    errors = sum(row["level"] == "error" for row in rows)
+    say = Problem.at if form == "text" else _annotation
+    emit(as_json, {"errors": errors, "problems": rows}, (say(problem, path) for path, problem in found))
+    if not found and not as_json:
+        chatter("nothing to say against it" if len(files) == 1 else "nothing to say against them")
+    if errors:
+        raise SystemExit(EXIT_MANIFEST)
+
+
+def _problems(app: App, path: str) -> list[Problem]:
+    try:
+        with sys.stdin.buffer if path == "-" else open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+    return lint(
+        data, app.settings.defaults, engines=ENGINES, is_engine=lambda name: app.engine(name) is not None,
+        is_folder=lambda folder: os.path.isdir(os.path.expanduser(folder)),
+    )  # fmt: skip
+
+
+def _paths(name: str) -> list[str]:
+    if not os.path.isdir(name):
+        return [name]
+    return sorted(f"{name}/{item}" for item in os.listdir(name) if item.endswith(".md") and not item.startswith("."))
+
+
+def _annotation(problem: Problem, path: str) -> str:
+    def escaped(text: str, also: str = "") -> str:
+        return "".join(f"%{ord(c):02X}" if c in f"%\r\n{also}" else c for c in text)
+
+    level = "warning" if problem.warning else "error"
+    place = f"file={escaped(path, ':,')},line={problem.line},col={problem.column}"
+    return f"::{level} {place}::{escaped(problem.message)}"

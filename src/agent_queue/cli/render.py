@@ -1,0 +1,169 @@
+"""The status as lines of text, readable at 80 columns."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from agent_queue.cli.screen import Screen, age, amount, columns, home, plain
+
+Found = Mapping[str, Any]
+
+WAITING_SHOWN, NEEDS_SHOWN, RECENT_SHOWN, PROBLEMS_SHOWN = 8, 10, 5, 3
+WORD, TITLE = 9, 12
+"""Columns for the first word of a line, and the fewest that a title beside it is worth."""
+WRAPPED = "wrapped"
+FAILED_LATELY_S = 72 * 3600.0
+"""A failure is news from Friday evening to Monday morning; after that it is history."""
+BY_A_PERSON = ("cancelled", "rejected")
+COLOURS = {
+    "testing": "yellow", "review": "yellow", "failed": "red", "invalid": "red", "stalled": "red", "running": "green",
+    "shipped": "green", "verifying": "cyan",
+}  # fmt: skip
+NEXT = {
+    "testing": "aq diff JOB, then aq ship JOB or aq reject JOB", "review": "aq diff JOB, then aq promote JOB",
+    "failed": "aq show JOB says why; aq requeue JOB runs it again", "invalid": "mend the file; it is taken up then",
+}  # fmt: skip
+
+
+class Item(NamedTuple):
+    """One job in a section; `more` are further lines with their style."""
+
+    word: str
+    name: str
+    right: str
+    title: str
+    more: Sequence[tuple[str, str]]
+
+
+def status_lines(found: Found, screen: Screen) -> Iterator[str]:
+    """The whole status: what needs a person first."""
+    yield from _head(found, screen)
+    jobs = found["jobs"]
+    needs = sorted(filter(_need, jobs), key=lambda job: list(NEXT).index(_need(job)))
+    needy = {job["id"] for job in needs}
+    running = [job for job in jobs if "doing" in job and not _need(job)]
+    waiting = [job for job in jobs if job["waiting_for"]]
+    finished = [job for job in jobs if job["stage"] in ("shipped", "failed") and job["id"] not in needy]
+    recent = sorted(finished, key=lambda job: float(job["age_s"]))
+    if not jobs:
+        yield from ("", "Nothing here yet. `aq add FILE.md` puts a job into the inbox.")
+    yield from _section("NEEDS YOU", needs, NEEDS_SHOWN, screen, _needing)
+    if not screen.brief:
+        yield from (f"  {screen.paint(f'{kind}: {NEXT[kind]}', 'dim')}" for kind in dict.fromkeys(map(_need, needs)))
+    yield from _section("RUNNING", running, len(running), screen, _running)
+    yield from _section("WAITING", waiting, WAITING_SHOWN, screen, _waiting, brief=True)
+    yield from _section("RECENT", recent, RECENT_SHOWN, screen, _recent)
+
+
+def _section(
+    title: str, jobs: list[Found], most: int, screen: Screen, told: Callable[[Found], Item], *, brief: bool = False
+) -> Iterator[str]:
+    if not jobs:
+        return
+    shown = jobs if screen.wide else jobs[:most]
+    yield ""
+    yield screen.paint(f"{title} ({len(jobs)})" if title != "RECENT" else title, "bold")
+    for job in shown:
+        yield from _drawn(told(job), screen, brief=brief or screen.brief)
+    if len(shown) < len(jobs):
+        yield screen.paint(f"  and {len(jobs) - len(shown)} more; `aq status --wide` lists all", "dim")
+
+
+def _drawn(item: Item, screen: Screen, *, brief: bool) -> Iterator[str]:
+    """`word  name      right`, the right side at the edge of the screen, and what there is more to say below."""
+    margin = " " * (2 + (WORD if item.word else 0))
+    begin = f"  {screen.paint(f'{item.word:<{WORD}}', COLOURS.get(item.word, ''))}" if item.word else margin
+    right, inner = plain(item.right), screen.width - len(margin)
+    room = inner - columns(right) - 2
+    beside = room >= min(columns(item.name), 24)
+    name = screen.cut(plain(item.name), room if beside else inner)
+    title, left = plain(item.title), room - columns(name) - 2
+    if brief and title and (left > TITLE or screen.wide):
+        name = f"{name}  {screen.paint(screen.cut(title, left), 'dim')}"
+        left -= min(columns(title), left) + 2
+    gap = " " * (left + 2) if beside and not screen.wide else ""
+    yield f"{begin}{name}{gap}  {right}" if beside else f"{begin}{name}"
+    if not beside:
+        yield f"{margin}{screen.cut(right, inner)}"
+    if brief:
+        return
+    for text, style in (*(((title, ""),) if title else ()), *item.more):
+        lines = screen.wrap(plain(text), inner) if style == WRAPPED else [screen.cut(plain(text), inner)]
+        yield from (f"{margin}{screen.paint(line, style)}" for line in lines)
+
+
+def _head(found: Found, screen: Screen) -> Iterator[str]:
+    yield screen.paint(home(found["root"]), "dim")
+    yield "  ".join(f"{stage} {count}" for stage, count in found["counts"].items())
+    supervisor = found["supervisor"]
+    if supervisor is None:
+        yield "no supervisor is running; `aq run` starts one"
+    else:
+        yield f"supervisor {supervisor['pid']}: {supervisor['running']} of {supervisor['slots']} slots in use"
+    for lane in found["lanes"]:
+        name, undo = (
+            ("all engines", "aq resume") if lane["engine"] == "*" else (lane["engine"], f"aq resume {lane['engine']}")
+        )
+        yield screen.paint(f"{name}: {lane['reason']}; `{undo}` undoes it", "yellow")
+
+
+def _need(job: Found) -> str:
+    """Why a job needs a person, '' when it does not."""
+    if job["invalid"] and job["stage"] not in ("shipped", "failed"):
+        return "invalid"
+    if job["stage"] == "failed":
+        return "failed" if job["result"] not in BY_A_PERSON and job["age_s"] < FAILED_LATELY_S else ""
+    return str(job["stage"]) if job["stage"] in ("review", "testing") and "doing" not in job else ""
+
+
+def _needing(job: Found) -> Item:
+    kind, since = _need(job), age(job["age_s"])
+    if kind == "invalid":
+        name = f"{job['id']}.md"
+        problems = [line.removeprefix(f"{name}:").strip() for line in job["invalid"].splitlines()]
+        return Item(kind, name, job["stage"], "", [(problem, WRAPPED) for problem in problems[:PROBLEMS_SHOWN]])
+    return Item(
+        kind, job["id"], f"{job['result']}, {since} ago" if kind == "failed" else since, job["title"], _took(job)
+    )
+
+
+def _running(job: Found) -> Item:
+    doing, _, why = job["doing"].partition(", ")
+    silent = f"silent {age(job['silent_s'])}" if job["silent_s"] is not None else ""
+    engine = job["engine"] if job["doing"] != "verifying" else ""
+    words = ", ".join(word for word in (engine, age(job["age_s"]), silent, why) if word)
+    return Item("stalled" if job["stalled"] else doing, job["id"], words, job["title"], [])
+
+
+def _waiting(job: Found) -> Item:
+    return Item("", job["id"], "; ".join(job["waiting_for"]), job["title"], [])
+
+
+def _recent(job: Found) -> Item:
+    word = job["result"] if job["result"] in BY_A_PERSON else job["stage"]
+    return Item(word, job["id"], f"{age(job['age_s'])} ago", job["title"], _took(job))
+
+
+def _took(job: Found) -> list[tuple[str, str]]:
+    reason = [(job["reason"].splitlines()[0], "red")] if job.get("reason") else []
+    return [*reason, (insights(job), "dim")] if job["run"] else reason
+
+
+def insights(job: Found) -> str:
+    """What a job took: `*` behind what is estimated in part, `?` for what nobody knows."""
+    told = job["insights"]
+    mark = {"estimated": "*", "unknown": "?"}.get(told["usage"] or "", "")
+    parts = [
+        age(told["duration_s"]) if told["duration_s"] is not None else "",
+        f"{job['attempts']} attempt{'s' if job['attempts'] != 1 else ''}",
+        _lines(told),
+        f"{amount(told['tokens_in'])} tokens in, {amount(told['tokens_out'])} out{mark}" if told["tokens_in"] else "",
+        f"${told['cost_usd']:.2f}{mark}" if told["cost_usd"] is not None else "cost ?",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _lines(told: Found) -> str:
+    files = told["files_changed"]
+    if not files:
+        return "no changes" if files == 0 else ""
+    return f"{files} file{'s' if files != 1 else ''} +{told['lines_added'] or 0} -{told['lines_deleted'] or 0}"

@@ -1,0 +1,144 @@
+"""One job as lines of text."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from agent_queue.cli.render import COLOURS, insights
+from agent_queue.cli.screen import Screen, age, home, plain
+
+Found = Mapping[str, Any]
+
+LABEL = 13
+QUIET = ("moved",)
+"""Journal entries that say nothing to a person."""
+
+
+def job_lines(found: Found, screen: Screen) -> Iterator[str]:
+    """Every section that has something to say."""
+    stage = found["stage"]
+    yield f"{screen.paint(found['job'], 'bold')}  {screen.paint(stage, COLOURS.get(stage, ''))}"
+    if found["title"]:
+        yield plain(found["title"])
+    for title, told in SECTIONS.items():
+        lines = list(told(found, screen))
+        if lines:
+            yield ""
+            yield screen.paint(title, "bold")
+            yield from lines
+
+
+def _problems(found: Found, screen: Screen) -> Iterator[str]:
+    yield from (f"  {screen.paint(plain(line), 'red')}" for line in (found["invalid"] or "").splitlines())
+    yield from (f"  {screen.paint(plain(line), 'yellow')}" for line in found["warnings"])
+
+
+def _why(found: Found, screen: Screen) -> Iterator[str]:
+    outcome = found["outcome"]
+    if not isinstance(outcome, dict) or found["stage"] == "building":
+        return
+    well = "its verify passed" if outcome.get("to") == "testing" else "the agent ended well"
+    said = plain(str(outcome.get("reason") or "")) or (well if outcome.get("kind") == "done" else "")
+    for number, line in enumerate(said.splitlines()):
+        result = f"{outcome.get('result') or outcome.get('kind')}: " if number == 0 else ""
+        yield f"  {screen.paint(result, COLOURS.get(found['stage'], ''))}{line}"
+
+
+def _state(found: Found, screen: Screen) -> Iterator[str]:
+    state = found["state"]
+    if not state["run"]:
+        yield _labelled("runs", "none yet")
+        return
+    yield _labelled("runs", f"{state['run']}, the last with {state.get('engine', '?')} {state.get('model') or ''}".rstrip())
+    yield _labelled("took", insights({"insights": found["insights"], "attempts": state["attempts"]}))
+    for label, key in (("started", "started_at"), ("ended", "ended_at"), ("not before", "next_eligible")):
+        if state.get(key):
+            yield _labelled(label, _time(float(state[key])))
+    for label, key in (("exit", "exit"), ("verify exit", "verify_exit"), ("result", "result")):
+        if state.get(key) is not None:
+            yield _labelled(label, str(state[key]))
+    if state.get("wip_branch"):
+        ends = "..".join(str(state[key])[:12] for key in ("wip_base", "wip_commit") if state.get(key))
+        yield _labelled("branch", f"{state['wip_branch']}  {screen.paint(ends, 'dim')}")
+
+
+def _manifest(found: Found, screen: Screen) -> Iterator[str]:
+    for key, said in found["manifest"].items():
+        value = said["value"]
+        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value).lower() if value in (True, False) else str(value)
+        yield _labelled(key, f"{plain(text)}  {screen.paint(said['origin'], 'dim') if said['origin'] != 'job' else ''}".rstrip())
+
+
+def _files(found: Found, _: Screen) -> Iterator[str]:
+    yield from (_labelled(name, home(path)) for name, path in found["files"].items())
+
+
+def _dropped(found: Found, screen: Screen) -> Iterator[str]:
+    names, line = found["dropped_environment"], " "
+    for name in names:
+        if len(line) + len(name) + 1 > screen.width:
+            yield line
+            line = " "
+        line += f" {plain(name)}"
+    if names:
+        yield line
+        yield screen.paint("  [env] pass in config.toml lets a job see one of them", "dim")
+
+
+def _history(found: Found, screen: Screen) -> Iterator[str]:
+    for entry in found["history"]:
+        if entry.get("event") not in QUIET:
+            yield f"  {screen.paint(_at(entry), 'dim')}  {plain(_event(entry))}"
+    skipped = found["journal_lines_skipped"]
+    if skipped:
+        yield screen.paint(f"  {skipped} line{'s' if skipped > 1 else ''} of its journal could not be read", "yellow")
+
+
+def _event(entry: Found) -> str:
+    kind = str(entry.get("event", "?"))
+    if kind in ("move", "moved_by_hand"):
+        word = "by hand" if kind == "moved_by_hand" else str(entry.get("move", ""))
+        kind = f"{entry.get('from')} -> {entry.get('to')}: {word}"
+    facts = (told(entry[key]) for key, told in FACTS.items() if entry.get(key) not in (None, "", False))
+    return ", ".join([kind, *filter(None, facts)])
+
+
+def _at(entry: Found) -> str:
+    try:
+        return _local(datetime.fromisoformat(str(entry.get("at"))))
+    except ValueError:
+        return " " * 19
+
+
+def _time(seconds: float) -> str:
+    when = datetime.fromtimestamp(seconds).astimezone()
+    gone = (datetime.now().astimezone() - when).total_seconds()
+    return f"{_local(when)}  ({age(abs(gone))} {'ago' if gone >= 0 else 'from now'})"
+
+
+def _local(when: datetime) -> str:
+    return f"{when.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _labelled(label: str, text: str) -> str:
+    return f"  {label:<{LABEL}} {text}"
+
+
+FACTS: dict[str, Callable[[Any], str]] = {
+    "result": str,
+    "failure": lambda value: f"because of {value}",
+    "engine": str,
+    "run": lambda value: f"run {value}",
+    "attempts": lambda value: f"attempt {value}" if value else "",
+    "recoveries": lambda value: f"recovery {value}" if value else "",
+    "exit": lambda value: f"exit {value}",
+    "stop": lambda value: f"stopped: {value}",
+    "duration_s": lambda value: f"took {age(value)}",
+    "verify_exit": lambda value: f"exit {value}",
+    "files_changed": lambda value: f"{value} file{'' if value == 1 else 's'} changed",
+}
+"""What of a journal entry is told to people, and how."""
+SECTIONS: dict[str, Callable[[Found, Screen], Iterator[str]]] = {
+    "Problems": _problems, "Why": _why, "State": _state, "Manifest": _manifest, "Files": _files,
+    "History": _history, "Environment it did not see": _dropped,
+}  # fmt: skip

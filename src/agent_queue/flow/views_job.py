@@ -1,0 +1,80 @@
+"""One job, whole, as plain values: what it was told, how it stands, why its last run ended, its history."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agent_queue.core.errors import AqError
+from agent_queue.core.history import Entry
+from agent_queue.core.job import Stage
+from agent_queue.core.lifecycle import Job
+from agent_queue.flow.views_figures import figures
+from agent_queue.ports import Queue
+
+SCHEMA_VERSION = 1
+
+
+def show(queue: Queue, job: Job, *, history: Sequence[Entry], files: Mapping[str, str]) -> dict[str, Any]:
+    """The manifest is that of the latest run; of a job that waits, the one that its next run would have."""
+    past = job.past
+    title, problem, warnings = _said(queue, job)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "job": job.id,
+        "stage": job.stage.value,
+        "title": title,
+        "manifest": manifest(queue, job),
+        "invalid": problem or None,
+        "warnings": warnings,
+        "state": {**past.state, "run": past.run, "attempts": past.attempts, "recoveries": past.recoveries},
+        "insights": figures(history),
+        "outcome": _record(queue, job, "outcome.json"),
+        "dropped_environment": _record(queue, job, "dropped.json") or [],
+        "files": dict(files),
+        "journal_lines_skipped": past.skipped,
+        "history": [dict(entry) for entry in history],
+    }
+
+
+def manifest(queue: Queue, job: Job) -> dict[str, Any]:
+    """Every key that somebody set, as `key -> {value, origin}`; {} for a file that cannot be read."""
+    found = _record(queue, job, "manifest.json") if job.stage is not Stage.INBOX else None
+    if not isinstance(found, dict):
+        try:
+            found = queue.file(job.id).manifest.to_json()
+        except AqError:
+            return {}
+    return {key: {**said, "value": _value(said["value"])} for key, said in found.items()}
+
+
+def cwd(queue: Queue, job: Job) -> str | None:
+    """Where the job works, as its manifest says it."""
+    said = manifest(queue, job).get("cwd")
+    return str(said["value"]) if said else None
+
+
+def _value(text: str) -> Any:
+    """A value as it is written in a file, as JSON where it is that too: texts, lists, numbers, flags."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _said(queue: Queue, job: Job) -> tuple[str, str, list[str]]:
+    """The file's title, what is wrong with it, what is odd about it."""
+    try:
+        file = queue.file(job.id)
+    except AqError as error:
+        return "", str(error), []
+    title = next((line.strip("# \t") for line in file.body.splitlines() if line.strip("# \t")), "")
+    return title, "", [warning.at(f"{job.id}.md") for warning in file.warnings]
+
+
+def _record(queue: Queue, job: Job, name: str) -> Any:
+    """A record of the latest run; None when there is none."""
+    data = queue.run_folder(job.id, job.past.run).read(name) if job.past.run else None
+    try:
+        return json.loads(data) if data is not None else None
+    except ValueError:
+        return None

@@ -1,0 +1,48 @@
+"""What is wrong with a job file, and what is odd about it, each at its place."""
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from agent_queue.core import capabilities
+from agent_queue.core.frontmatter import Node, NodeError, Problem, decode, read, split
+from agent_queue.core.manifest import Manifest, typed
+
+Pairs = Mapping[str, tuple[Node, Node]]
+
+
+def lint(
+    data: bytes, defaults: Manifest, *, engines: Iterable[str], is_engine: Callable[[str], bool],
+    is_folder: Callable[[str], bool],
+) -> list[Problem]:  # fmt: skip
+    """Every problem, in the order of lines. `engines` are the names to suggest for one that is no engine."""
+    try:
+        head, body = split(decode(data))
+        pairs = read(head) if head else {}
+    except NodeError as error:
+        return [error.problem]
+    manifest, problems = typed(pairs, "job")
+    if not body.strip():
+        problems.append(Problem(1, 1, "the body is empty: there is nothing to do"))
+    effective = manifest.under(defaults)
+    if effective.engine is None and effective.engine_class is None:
+        text = "no engine; add e.g. `engine: claude`, or give --engine to `aq add`"
+        problems.append(Problem(1, 1, text, warning=True))
+    if manifest.engine is not None and not is_engine(manifest.engine):
+        near = difflib.get_close_matches(manifest.engine, list(engines), n=1)
+        hint = f" (did you mean '{near[0]}'?)" if near else ""
+        problems.append(_odd(pairs, "engine", f"no engine is called '{manifest.engine}'{hint}"))
+    if manifest.cwd is not None and not is_folder(manifest.cwd):
+        problems.append(_odd(pairs, "cwd", f"cwd: {manifest.cwd} is not there"))
+    problems += _capabilities(manifest, pairs)
+    return sorted(problems, key=lambda problem: (problem.line, problem.column))
+
+
+def _capabilities(manifest: Manifest, pairs: Pairs) -> Iterator[Problem]:
+    for token in manifest.capabilities:
+        if capabilities.parse(token) is None:
+            yield _odd(pairs, "capabilities", f"capabilities: '{token}' cannot be read, and so is never met")
+
+
+def _odd(pairs: Pairs, key: str, message: str) -> Problem:
+    node = pairs[key][1]
+    return Problem(node.line, node.column, message, warning=True)

@@ -1,0 +1,124 @@
+"""What the glance has to be told when its cache does not know: everything here needs imports that take time."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from agent_queue.core.job import Stage
+from agent_queue.system.layout import SUFFIX
+from agent_queue.system.records import read_object
+
+if TYPE_CHECKING:
+    from agent_queue.core.board import Glimpse
+    from agent_queue.core.history import Entry
+    from agent_queue.core.manifest import JobFile, Manifest
+    from agent_queue.core.settings import Settings
+    from agent_queue.ports import Engine
+
+KEYS = (
+    "title", "engine", "engine_class", "profile", "rank", "priority", "locks", "deps", "tracker_item", "verify",
+    "auto_promote", "invalid",
+)  # fmt: skip
+"""The keys of a `Glimpse`, in the order in which the cache keeps their values."""
+
+STATE = (
+    "result", "started_at", "ended_at", "engine", "wip_branch", "exit", "verify_exit", "scope_warning",
+    "tracker_echoed",
+)  # fmt: skip
+"""What lists show of a journal's state."""
+
+NEW: dict[str, Any] = {
+    "run": 0, "attempts": 0, "next_eligible": 0.0, "lies": "", "kind": "", "skipped": 0, "state": {}, "figures": {},
+    "reason": "",
+}  # fmt: skip
+"""The past of a job that has none."""
+
+LONGEST_TITLE, LONGEST_REASON = 120, 400
+
+
+class Answers:
+    """Settings, engines and figures are asked for only when a file or journal is new or has changed."""
+
+    def __init__(
+        self, settings: "Callable[[], Settings]", mutexes: "Callable[[Manifest], tuple[str, ...]]",
+        engine: "Callable[[str], Engine | None]", figures: "Callable[[Iterable[Entry]], Mapping[str, Any]]",
+    ) -> None:  # fmt: skip
+        self._settings = settings
+        self._mutexes = mutexes
+        self._engine = engine
+        self._figures = figures
+
+    def glimpse(self, path: str, name: str, stage: Stage) -> "Glimpse":
+        """What one file says. A file that cannot be a job says why."""
+        from agent_queue.core.errors import ManifestError
+        from agent_queue.core.manifest import parse
+        from agent_queue.queues.examine import bad_name, problem_of
+
+        bad = bad_name(name.removesuffix(SUFFIX), stage)
+        if bad is not None:
+            return _unusable(bad.problem)
+        try:
+            with open(path, "rb") as file:
+                found = parse(file.read(), name)
+        except ManifestError as error:
+            return _unusable(str(error))
+        except OSError as error:
+            return _unusable(f"{name}: cannot be read: {error.strerror}")
+        manifest = found.manifest.under(self._settings().defaults)
+        invalid = problem_of(name, manifest, found.body) if stage is Stage.INBOX else ""
+        return self._said(found, manifest, invalid)
+
+    def _said(self, found: "JobFile", manifest: "Manifest", invalid: str) -> "Glimpse":
+        return {
+            "title": title_of(found.body), "engine": manifest.engine or "",
+            "engine_class": manifest.engine_class or "", "profile": manifest.profile or "",
+            "rank": manifest.priority.rank, "priority": manifest.priority.value,
+            "locks": [] if invalid else list(self._mutexes(manifest)), "deps": list(manifest.deps),
+            "tracker_item": manifest.tracker_item or "", "verify": bool(manifest.verify),
+            "auto_promote": manifest.review_policy.auto, "invalid": invalid,
+        }  # fmt: skip
+
+    def past(self, path: str, runs: str) -> dict[str, Any]:
+        """What a journal says, as far as lists show it, and why the last run ended. `runs` holds the job's runs."""
+        from agent_queue.core.history import fold
+        from agent_queue.system.journal import entries
+
+        try:
+            with open(path, "rb") as file:
+                found, skipped = entries(file.read())
+        except OSError:
+            return NEW
+        past = fold(found, skipped=skipped)
+        return {
+            "run": past.run, "attempts": past.attempts, "next_eligible": past.next_eligible,
+            "lies": past.stage.value if past.stage else "", "kind": past.kind, "skipped": past.skipped,
+            "state": {key: past.state[key] for key in STATE if key in past.state},
+            "figures": dict(self._figures(found)),
+            "reason": str((read_object(f"{runs}/{past.run}/outcome.json") or {}).get("reason") or "")[:LONGEST_REASON],
+        }  # fmt: skip
+
+    def pending(self, said: Mapping[str, Any], past: Mapping[str, Any]) -> bool:
+        """True when aq itself has work to do on a job in review."""
+        from agent_queue.core.history import History
+        from agent_queue.core.job import JobId
+        from agent_queue.core.lifecycle import Job, Policy, pending
+
+        policy = Policy(verify=said["verify"], auto_promote=said["auto_promote"])
+        return pending(Job(id=JobId(""), stage=Stage.REVIEW, past=History(kind=past["kind"])), policy)
+
+    def quiet_s(self, engine: str) -> float | None:
+        """After how many seconds without output an engine's run is marked as stalled; None for never."""
+        found = self._engine(engine)
+        return None if found is None or found.silent else self._settings().run.stall_after_s
+
+
+def _unusable(problem: str) -> "Glimpse":
+    return {
+        "title": "", "engine": "", "engine_class": "", "profile": "", "rank": 0, "priority": "", "locks": [],
+        "deps": [], "tracker_item": "", "verify": False, "auto_promote": False, "invalid": problem,
+    }  # fmt: skip
+
+
+def title_of(body: str) -> str:
+    """The first line that says something, without heading marks and control characters."""
+    line = next((line for line in body.splitlines() if line.strip(" #\t")), "")
+    return "".join(c if c.isprintable() else " " for c in line.strip(" #\t"))[:LONGEST_TITLE].strip()

@@ -1,0 +1,95 @@
+"""Work trees and branches in memory, with the ways of git that the story relies on."""
+
+from dataclasses import dataclass, field
+from hashlib import sha1
+
+from agent_queue.core.errors import AqError
+from agent_queue.core.history import History
+from agent_queue.core.job import JobId, wip_branch
+from agent_queue.core.manifest import Manifest, Workspace
+from agent_queue.core.run import Kept, Place, Plan
+from agent_queue.ports import Lock
+from agent_queue.testing.machine import Machine
+
+Tree = dict[str, bytes]
+
+
+@dataclass(slots=True)
+class FakeWorkspaces:
+    """Satisfies `ports.Workspaces`. `repositories` and `folders` are the places that are there, by path.
+
+    `trees` holds what lies in each work tree, to be changed by whoever plays the agent; `branches` the commits of
+    each branch, the tip last. `refusals` says what `open`, `keep` or `close` cannot do, by its name.
+    """
+
+    machine: Machine
+    repositories: dict[str, Tree] = field(default_factory=dict)
+    folders: set[str] = field(default_factory=set)
+    trees: dict[str, Tree] = field(default_factory=dict)
+    branches: dict[str, list[Tree]] = field(default_factory=dict)
+    messages: list[str] = field(default_factory=list)
+    refusals: dict[str, AqError] = field(default_factory=dict)
+    merged: set[str] = field(default_factory=set)
+    """Branches that the repository's HEAD holds."""
+
+    def plan(self, manifest: Manifest) -> Plan:
+        cwd = manifest.cwd or ""
+        repository = next((top for top in self.repositories if f"{cwd}/".startswith(f"{top}/")), None)
+        if repository is None and cwd not in self.folders:
+            return Plan(cwd=cwd, problem=f"its cwd {cwd} is not there")
+        worktree = repository is not None and manifest.workspace is not Workspace.IN_PLACE
+        return Plan(cwd=cwd, repository=repository, worktree=worktree)
+
+    def open(self, job: JobId, plan: Plan, past: History, lock: Lock, manifest: Manifest) -> Place:  # noqa: ARG002
+        self._refuse("open")
+        assert lock.filenos(), "a workspace is made under the job's lock"
+        if plan.repository is None:
+            return Place(cwd=plan.cwd)
+        branch, base = wip_branch(job, past.life), self.repositories[plan.repository]
+        if past.fresh and branch in self.branches:
+            self.branches[f"aq/old/{job}/{past.run - 1}"] = self.branches.pop(branch)
+            self.trees.pop(f"/work/{job}", None)
+        commits = self.branches.setdefault(branch, [dict(base)])
+        root = f"/work/{job}" if plan.worktree else plan.repository
+        tree = self.trees.setdefault(root, dict(commits[-1]) if plan.worktree else dict(base))
+        cwd = root + plan.cwd.removeprefix(plan.repository)
+        return Place(cwd=cwd, root=root, branch=branch, base=_name(commits[0]), start=_name(tree))
+
+    def keep(self, job: JobId, place: Place, why: str, lock: Lock) -> Kept:
+        self._refuse("keep")
+        assert lock.filenos(), "a workspace is saved under the job's lock"
+        if place.root is None or place.branch is None:
+            return Kept(facts={}, changed=None, note="wip: cwd not a git repo")
+        tree, commits = self.trees[place.root], self.branches[place.branch]
+        if tree != commits[-1]:
+            commits.append(dict(tree))
+            self.messages.append(f"aq wip: {job} ({why})")
+        base = commits[0]
+        changed = {path for path in {*tree, *base} if tree.get(path) != base.get(path)}
+        facts = {"wip_branch": place.branch, "wip_base": place.base, "wip_commit": _name(tree),
+                 "files_changed": len(changed)}  # fmt: skip
+        return Kept(facts=facts, changed=_name(tree) != place.start)
+
+    def close(self, job: JobId, past: History) -> str:
+        self._refuse("close")
+        tree = self.trees.get(f"/work/{job}")
+        if tree is not None and tree != self.branches[wip_branch(job, past.life)][-1]:
+            return f"/work/{job} holds work that is not on its branch"
+        self.trees.pop(f"/work/{job}", None)
+        return ""
+
+    def drop_merged(self, repository: str, past: History) -> str:  # noqa: ARG002 - one repository's branches are all
+        branch = str(past.state.get("wip_branch", ""))
+        if branch not in self.merged:
+            return ""
+        del self.branches[branch]
+        return branch
+
+    def _refuse(self, deed: str) -> None:
+        if deed in self.refusals:
+            raise self.refusals[deed]
+
+
+def _name(tree: Tree) -> str:
+    """What git calls a tree: a name that says its content."""
+    return sha1(repr(sorted(tree.items())).encode(), usedforsecurity=False).hexdigest()

@@ -1,0 +1,171 @@
+"""One place for each thing: who makes a Move, who changes files, who catches everything, what the core may touch."""
+
+import ast
+
+import pytest
+
+from .rules import broad_catches, built, impurities, mutations
+from .sources import Module, modules
+
+WRITERS = {
+    "system/files.py": "every change of the queue's files",
+    "system/shim.py": "stands alone: it must work while the supervisor is gone, and start in milliseconds",
+}
+
+MUTATIONS: dict[str, tuple[set[str], str]] = {
+    "system/kernel.py": (
+        {"os.link", "os.unlink", "renameat2", "renamex_np"},
+        "the rename that never overwrites, which only files.py may call",
+    ),
+    "system/locks.py": ({"os.O_RDWR", "os.O_CREAT"}, "a lock is an open file, empty for ever"),
+    "system/processes.py": (
+        {"os.O_WRONLY", "os.O_CREAT", "os.O_APPEND"},
+        "the kernel opens the shim's own log while it starts it; no byte of it is ours",
+    ),
+    "system/checkpoint.py": (
+        {"os.O_WRONLY", "os.O_CREAT", "os.replace", "os.unlink", "shutil.copyfile"},
+        "git's index and index.lock of one worktree, in git's own folder",
+    ),
+    "system/worktrees.py": ({"os.rmdir"}, "the empty folder that a killed `git worktree add` leaves"),
+    "cli/errors.py": ({"tempfile.mkstemp"}, "the traceback of a defect of ours, in the system's temporary folder"),
+    "cli/__init__.py": ({"os.O_WRONLY"}, "/dev/null, when nobody reads our output any more"),
+}
+"""Modules that change something else than the queue's files: what they use, and on what."""
+
+CATCHES = {
+    "cli/__init__.py": "the door: whatever it is, a person gets words and an exit code",
+    "system/events.py": "a deed in another thread: what it raises is carried to the loop, and raised there",
+}
+
+
+def ids(module: Module) -> str:
+    return module.name
+
+
+@pytest.mark.parametrize("module", modules(), ids=ids)
+def test_only_the_lifecycle_makes_a_move(module: Module) -> None:
+    lines = built(module.tree, "Move")
+    if module.name == "core/lifecycle.py":
+        assert len(lines) == 1, "one maker, so that every move is journaled with the same facts"
+    else:
+        assert lines == []
+
+
+@pytest.mark.parametrize("module", modules(), ids=ids)
+def test_only_the_disk_module_and_the_shim_change_files(module: Module) -> None:
+    if module.name not in WRITERS:
+        allowed, _ = MUTATIONS.get(module.name, (set(), ""))
+        assert mutations(module.tree) == allowed
+
+
+@pytest.mark.parametrize("module", modules("core"), ids=ids)
+def test_the_core_touches_no_world(module: Module) -> None:
+    assert impurities(module.tree) == []
+
+
+@pytest.mark.parametrize("module", modules(), ids=ids)
+def test_nobody_catches_everything(module: Module) -> None:
+    assert len(broad_catches(module.tree)) == (1 if module.name in CATCHES else 0)
+
+
+def test_the_tables_name_modules_that_are_there() -> None:
+    assert {*WRITERS, *MUTATIONS, *CATCHES} <= {module.name for module in modules()}
+
+
+@pytest.mark.parametrize(
+    "trespass",
+    [
+        "import os\nos.rename(a, b)",
+        "import os as o\no.unlink(a)",
+        "from os import link\nlink(a, b)",
+        "from os import replace as put\nput(a, b)",
+        "import os\nmove = os.replace",
+        "import os\nos.open(a, os.O_WRONLY)",
+        "import os\nos.open(a, flags=os.O_RDONLY | os.O_CREAT)",
+        "from os import O_RDWR\nos.open(a, O_RDWR)",
+        "import os\nos.open(a, 1 | os.O_APPEND)",
+        "import os\nos.mkdir(a)",
+        "import os\nos.makedirs(a)",
+        "import shutil\nshutil.rmtree(a)",
+        "from shutil import move\nmove(a, b)",
+        "import tempfile\ntempfile.mkstemp()",
+        "from tempfile import NamedTemporaryFile as T\nT()",
+        "open(a, 'w')",
+        "open(a, mode='ab')",
+        "open(a, 'r+')",
+        "open(a, 'x')",
+        "import io\nio.open(a, 'w')",
+        "path.open('w')",
+        "path.open(mode='a')",
+        "(here / there).write_text(b)",
+        "Path(a).write_bytes(b)",
+        "Path(a).unlink()",
+        "Path(a).mkdir(parents=True)",
+        "Path(a).touch()",
+        "Path(a).rename(b)",
+        "Path(a).replace(b)",
+        "from agent_queue.system import kernel\nkernel.exchange(a, b)",
+        "from agent_queue.system.kernel import rename_noreplace as r\nr(a, b)",
+        "getattr(library, 'renameat2')",
+    ],
+)
+def test_a_change_of_a_file_is_seen(trespass: str) -> None:
+    assert mutations(ast.parse(trespass))
+
+
+@pytest.mark.parametrize(
+    "fine",
+    [
+        "open(a)", "open(a, 'rb')", "path.open()", "path.open('rb')", "import os\nos.open(a, os.O_RDONLY)",
+        "'a'.replace('b', 'c')", "now.replace(tzinfo=UTC)", "from dataclasses import replace\nreplace(move, seq=1)",
+        "import shutil\nshutil.which('git')", "import os\nos.listdir(a)", "disk.move(a, b)",
+        "workspaces.open(job, plan)",
+    ],
+)  # fmt: skip
+def test_reading_is_no_change(fine: str) -> None:
+    assert mutations(ast.parse(fine)) == set()
+
+
+@pytest.mark.parametrize(
+    "trespass",
+    [
+        "from agent_queue.core.lifecycle import Move\nMove(kind=k)",
+        "from agent_queue.core.lifecycle import Move as M\nM()",
+        "from agent_queue.core import lifecycle\nlifecycle.Move()",
+        "import agent_queue.core.lifecycle\nagent_queue.core.lifecycle.Move()",
+        "from dataclasses import replace\nreplace(move, target=Stage.SHIPPED)",
+        "import dataclasses\ndataclasses.replace(self.last_move, seq=2)",
+    ],
+)
+def test_a_move_made_elsewhere_is_seen(trespass: str) -> None:
+    assert built(ast.parse(trespass), "Move")
+
+
+@pytest.mark.parametrize(
+    ("trespass", "said"),
+    [
+        ("from datetime import datetime\ndatetime.now()", "datetime.datetime.now"),
+        ("import datetime as d\nd.datetime.now(tz)", "datetime.datetime.now"),
+        ("clock().now()", "?.now"),
+        ("from datetime import date\ndate.today()", "datetime.date.today"),
+        ("open('a')", "open"),
+        ("print(1)", "print"),
+        ("import msgspec", "msgspec"),
+        ("def f():\n    from click import echo", "click"),
+    ],
+)
+def test_the_world_in_the_core_is_seen(trespass: str, said: str) -> None:
+    assert impurities(ast.parse(trespass)) == [said]
+
+
+@pytest.mark.parametrize(
+    "trespass",
+    [
+        "try:\n    a()\nexcept:\n    pass",
+        "try:\n    a()\nexcept Exception:\n    pass",
+        "try:\n    a()\nexcept (ValueError, BaseException) as error:\n    raise",
+        "from contextlib import suppress\nwith suppress(Exception):\n    a()",
+    ],
+)
+def test_a_broad_catch_is_seen(trespass: str) -> None:
+    assert broad_catches(ast.parse(trespass))

@@ -1,0 +1,242 @@
+"""Harness C: cut the power after every change of the disk, build the states it may leave, recover, check.
+
+C2 cuts it again at every change that the recovery makes.
+"""
+
+import random
+import shutil
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent_queue.core.errors import AqError
+from agent_queue.core.job import JobId, Stage
+from agent_queue.flow import requests
+from agent_queue.queues.create import create
+from agent_queue.system.layout import Layout
+
+from . import invariants
+from .disk import Image, ModelDisk, Survival, image_of
+from .machine import Machine, StuckError, booted
+from .marks import Chronicle, Cut, Dropped, Offered
+
+FIXED = (Survival.NOTHING, Survival.ALL, Survival.NAMES, Survival.ZEROS)
+BY_CHANCE = (Survival.ORDERED, Survival.ANY)
+
+
+def ships(machine: Machine) -> None:
+    """One job all the way, with a person at each gate."""
+    job = JobId(machine.add("ships", "exit 0", "verify: 'true'"))
+    machine.run()
+    requests.ship(machine.app().tools, job)
+
+
+def lanes(machine: Machine) -> None:
+    """Three at once, on two slots: claims and ends are settled as batches. One ships by itself."""
+    for name, keys in (("one", ("ship: auto", "verify: 'true'")), ("two", ()), ("three", ("review-policy: auto",))):
+        machine.add(name, "exit 0", *keys)
+    machine.run()
+    requests.promote(machine.app().tools, JobId(next(iter(_in(machine, Stage.REVIEW)))))
+
+
+def fails(machine: Machine) -> None:
+    """Retried, given up, requeued, failed in verify, requeued afresh, cancelled in the inbox."""
+    job = JobId(machine.add("fails", "exit 3", "retry: {max: 1, on: [crash]}"))
+    machine.run()
+    requests.requeue(machine.app().tools, job)
+    machine.run()
+    other = JobId(machine.add("verify", "exit 0", "verify: exit 1"))
+    machine.run()
+    tools = machine.app().tools
+    requests.requeue(tools, job, fresh=True)
+    requests.requeue(tools, other)
+    requests.cancel(tools, job, lambda ready, seconds: ready())
+
+
+def hands(machine: Machine) -> None:
+    """A person drops files and drags them; agents are stopped and go on in a second life."""
+    machine.drop("dropped", "exit 0")
+    job = machine.add("dragged", "exit 0")
+    machine.run()
+    machine.move(job, Stage.SHIPPED)
+    machine.run()
+    machine.move(job, Stage.INBOX)
+    machine.move("dropped", Stage.FAILED)
+    machine.run()
+    machine.move("dropped", Stage.INBOX)
+    requests.cancel(machine.app().tools, JobId(job), lambda ready, seconds: ready())
+
+
+def stops(machine: Machine) -> None:
+    """A supervisor is told to stop at once: its agents go back to the inbox, uncharged; another goes on."""
+    job = JobId(machine.add("stops", "exit 0"))
+    machine.run(signals=("SIGTERM",))
+    machine.run()
+    requests.reject(machine.app().tools, job)
+
+
+def clashes(machine: Machine) -> None:
+    """A person dropped another file under the name of a failed job: neither overwrites the other."""
+    job = JobId(machine.add("clashes", "exit 4"))
+    machine.run()
+    machine.drop(job, "exit 0 # another")
+    with suppress(AqError):
+        requests.requeue(machine.app().tools, job)
+    machine.run()
+
+
+SCENARIOS: dict[str, Callable[[Machine], None]] = {
+    scenario.__name__: scenario for scenario in (ships, lanes, fails, hands, stops, clashes)
+}
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a harness did."""
+
+    tried: int = 0
+    again: int = 0
+    """States of second crashes, C2."""
+    bad: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, where: str, found: list[str]) -> None:
+        if found:
+            self.bad += 1
+            if len(self.examples) < 20:
+                self.examples.append(f"{where}: {'; '.join(found)}")
+
+
+class PowerCuts:
+    """Runs scenarios and tries the states they may leave. `scratch` is an empty folder."""
+
+    def __init__(self, scratch: str, *, seed: int = 1, atomic_rename: bool = True) -> None:
+        self._scratch = Path(scratch)
+        self._dice = random.Random(seed)
+        self._atomic = atomic_rename
+        self._number = 0
+        self.tally = Tally()
+        self.stop_at_first = False
+
+    def recorded(self, scenario: Callable[[Machine], None]) -> Machine:
+        """A machine on which it ran to its end; the log tells each step of it."""
+        root = self._folder()
+        fresh_queue(root)
+        machine = Machine(ModelDisk(root, image_of(root), atomic_rename=self._atomic))
+        scenario(machine)
+        machine.power_off()
+        if found := [*wrong(machine), *invariants.unexplained(root)]:
+            self.tally.add(f"{scenario.__name__}, no crash at all", found)
+        return machine
+
+    def try_scenario(self, name: str, *, per_cut: int, second: int) -> None:
+        """Cut after each change; `per_cut` states by chance beside the fixed ones. Of every `second`-th state that is
+        new, the recovery is cut as well."""
+        machine = self.recorded(SCENARIOS[name])
+        seen: set[tuple[Image, int]] = set()
+        for at in range(len(machine.disk.log) + 1):
+            known = machine.chronicle.until(at)
+            for how in self._ways(per_cut):
+                image = machine.disk.cut(at, how, self._dice)
+                if (image, len(known.marks)) in seen:
+                    continue
+                seen.add((image, len(known.marks)))
+                again = second > 0 and len(seen) % second == 0
+                self.try_state(image, known, f"{name} cut at {at}, {how}", again=again)
+                if self.stop_at_first and self.tally.bad:
+                    return
+        machine.disk.remove()
+
+    def _ways(self, per_cut: int) -> Iterator[Survival]:
+        yield from FIXED if self._atomic else ()
+        for number in range(per_cut):
+            yield BY_CHANCE[number % 2] if self._atomic else Survival.ORDERED
+
+    def try_state(self, image: Image, known: Chronicle, where: str, *, again: bool) -> None:
+        """Recover, recover again, go on to the end; check each time."""
+        self.tally.tried += 1
+        with self._booted(image, known) as machine:
+            found = checked(machine)
+            self.tally.add(where, found)
+            if again and not found:
+                self._cut_again(image, known, where)
+
+    def _cut_again(self, image: Image, known: Chronicle, where: str) -> None:
+        """A recovery is cut short after each of its own changes, and another one follows."""
+        with self._booted(image, known) as machine:
+            machine.mark(Cut())
+            machine.recover()
+            machine.power_off()
+            for at in range(len(machine.disk.log) + 1):
+                now = machine.chronicle.until(at)
+                for how in (Survival.NOTHING, Survival.ALL, Survival.ANY):
+                    second = machine.disk.cut(at, how, self._dice)
+                    self.tally.again += 1
+                    with self._booted(second, now) as other:
+                        self.tally.add(f"{where}; recovery cut at {at}, {how}", checked(other))
+
+    def _booted(self, image: Image, known: Chronicle):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        return booted(image, self._folder(), known, atomic_rename=self._atomic)
+
+    def _folder(self) -> str:
+        self._number += 1
+        return str(self._scratch / str(self._number))
+
+
+def checked(machine: Machine) -> list[str]:
+    """Recover twice, then work to the end; what is wrong anywhere on the way."""
+    machine.mark(Cut())
+    try:
+        if found := wrong(machine, recovered=False):
+            return found
+        machine.recover()
+        if found := [*wrong(machine), *invariants.unexplained(machine.root)]:
+            return found
+        before = invariants.snapshot(machine.root)
+        machine.recover()
+        if found := invariants.differences(before, invariants.snapshot(machine.root)):
+            return found
+        machine.run()
+        return [*wrong(machine), *_left_over(machine)]
+    except StuckError as error:
+        return [f"stuck: {error}"]
+    except Exception:  # noqa: BLE001 - whatever escapes is what we look for
+        return [f"recovery broke off: {traceback.format_exc(limit=-2)}"]
+
+
+def wrong(machine: Machine, *, recovered: bool = True) -> list[str]:
+    marks = machine.chronicle.all()
+    return [*invariants.problems(machine.root, marks, recovered=recovered), *machine.chronicle.wrong]
+
+
+def _left_over(machine: Machine) -> list[str]:
+    """Once all is done, nothing is in work, and nothing waits that could run."""
+    found = [f"{job} stays in building" for job in _in(machine, Stage.BUILDING)]
+    marks = machine.chronicle.all()
+    whole = {mark.job: mark.data for mark in marks if isinstance(mark, Offered | Dropped)}
+    for job in _in(machine, Stage.INBOX):
+        if Path(machine.root, "inbox", f"{job}.md").read_bytes() == whole[job]:
+            found.append(f"{job} stays in inbox")
+    return found
+
+
+def _in(machine: Machine, stage: Stage) -> list[str]:
+    return [job for job, stages in invariants.places(machine.root).items() if stages == [stage.value]]
+
+
+def fresh_queue(root: str) -> None:
+    """A queue as `aq init` makes it."""
+    assert create(Layout(root))
+
+
+def scratch_folder() -> str:
+    """In memory where there is such a place: the model needs no disk beneath."""
+    memory = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
+    return tempfile.mkdtemp(prefix="aq-crash-", dir=memory if memory.is_dir() else None)
+
+
+def remove_scratch(path: str) -> None:
+    shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,69 @@
+"""Puts an agent program of a pinned version into a folder of the user's cache, once."""
+
+import fcntl
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+# Read at import: every test changes HOME and XDG_*, and npm needs the person's own settings to find its registry.
+ENVIRONMENT = dict(os.environ)
+CACHE = Path(ENVIRONMENT.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "agent-queue-tests" / "engines"
+
+UNREACHABLE = frozenset(
+    ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH",
+     "ERR_SOCKET_TIMEOUT")
+)  # fmt: skip
+"""The codes with which npm says that it could not talk to its registry."""
+LONGEST_S = 600
+
+
+@dataclass(frozen=True)
+class Package:
+    """An agent program, as npm has it."""
+
+    name: str
+    version: str
+    program: str
+
+    @property
+    def folder(self) -> Path:
+        return CACHE / f"{self.program}-{self.version}-{sys.platform}-{platform.machine()}"
+
+
+def installed(package: Package) -> Path:
+    """The folder that holds the program; installs it where it is missing. Skips the test that asks where npm cannot."""
+    folder, npm = package.folder, shutil.which("npm")
+    marker = folder / "complete"
+    if npm is None and not marker.exists():
+        pytest.skip(f"npm is not installed, so {package.program} cannot be fetched (apt-get install npm)")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if npm is not None and not marker.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            fetch(package, npm, folder)
+            marker.touch()  # last: a folder without it is begun anew
+    return folder / "node_modules" / ".bin"
+
+
+def fetch(package: Package, npm: str, folder: Path) -> None:
+    """Install, and see that the program starts: npm also ends well without the part that is for this platform."""
+    folder.mkdir()
+    options = ("--no-save", "--no-audit", "--no-fund", "--fetch-retries=1", "--fetch-timeout=60000")
+    command = [npm, "install", "--prefix", str(folder), *options, f"{package.name}@{package.version}"]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=LONGEST_S, cwd=folder)
+    if done.returncode:
+        code = re.search(r"npm (?:error|ERR!) code (\S+)", done.stderr)
+        if code and code[1] in UNREACHABLE:
+            pytest.skip(f"npm cannot reach its registry ({code[1]}), so {package.program} cannot be fetched")
+        pytest.fail(f"{package.name}@{package.version} could not be installed:\n{done.stderr[-3000:]}", pytrace=False)
+    program = folder / "node_modules" / ".bin" / package.program
+    told = subprocess.run([program, "--version"], env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    assert package.version in told.stdout, told

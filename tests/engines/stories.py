@@ -1,0 +1,183 @@
+"""What every agent program must go through with `aq`, whatever its ways. Its own file adds what it alone does."""
+
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from .lab import Lab, until
+from .model_server import FINAL, HELLO
+
+WORK = {"README.md": "a repository", "hello.txt": HELLO, "copy.txt": HELLO}
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every text in a request."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from texts(item)
+
+
+class AgentStories:
+    """Subclasses give the fixture `lab`."""
+
+    tells_cost = True
+    """Whether the program's output tells the model, and the tokens of this run alone."""
+
+    def assert_cost(self, lab: Lab, job: str) -> None:
+        """The journal agrees with the service to the token, or it is silent: it never guesses."""
+        state = lab.state(job)
+        if not self.tells_cost:
+            assert not state.keys() & {"model", "cost_usd", "usage", *lab.charged()}
+            return
+        assert {key: state[key] for key in lab.charged()} == lab.charged()
+        assert state["usage"] == "exact"
+        assert state["model"].startswith(lab.asked()[0]["model"])  # claude adds "[1m]" for a large context
+
+    def test_three_keys_go_all_the_way_to_shipped(self, lab: Lab) -> None:
+        lab.serve("ok")
+        before = lab.refs()
+        job = lab.add()
+        lab.aq("run", "--once")
+        assert lab.stage(job) == "review"
+        lab.aq("promote", job)
+        assert lab.stage(job) == "testing"
+        lab.aq("ship", job)
+        assert lab.stage(job) == "shipped"
+
+        assert lab.work(job) == WORK
+        assert lab.refs() == before
+        assert lab.git("status", "--porcelain", "--ignored") == ""
+        assert lab.git("symbolic-ref", "HEAD") == "refs/heads/main"
+
+    def test_what_the_run_was_is_journaled(self, lab: Lab) -> None:
+        lab.serve("ok")
+        job = lab.add()
+        lab.aq("run", "--once")
+        state = lab.state(job)
+        assert state["resume_id"]
+        assert (state["exit"], state["attempts"], state["tool_calls"], state["files_changed"]) == (0, 1, 2, 2)
+        self.assert_cost(lab, job)
+
+    def test_its_log_can_be_read(self, lab: Lab) -> None:
+        lab.serve("ok")
+        job = lab.add()
+        lab.aq("run", "--once")
+        log = lab.aq("logs", job)
+        assert FINAL in log
+        assert "cat hello.txt > copy.txt" in log
+        assert '"type"' not in log
+        assert '"type"' in lab.aq("logs", job, "--raw")
+
+    def test_verify_leads_on_to_testing(self, lab: Lab) -> None:
+        lab.serve("ok")
+        job = lab.add(verify=["test -f hello.txt", "cmp hello.txt copy.txt"])
+        lab.aq("run", "--once")
+        assert lab.stage(job) == "testing"
+        assert lab.state(job)["verify_exit"] == 0
+
+    def test_cancel_in_the_middle_of_a_tool_leaves_no_process_and_keeps_the_work(self, lab: Lab) -> None:
+        lab.serve("tool_sleep")
+        job = lab.add()
+        supervisor = lab.supervise()
+        until(lab.sleepers)
+        lab.aq("cancel", job)
+        supervisor.wait(timeout=30)
+        assert lab.processes() == []
+        assert lab.stage(job) == "failed"
+        assert lab.state(job)["result"] == "cancelled"
+        assert lab.work(job)["hello.txt"] == HELLO
+        self.assert_cost(lab, job)
+
+    def test_timeout_in_the_middle_of_a_tool_leaves_no_process_and_the_next_run_goes_on(self, lab: Lab) -> None:
+        lab.serve("tool_sleep@2-2")
+        job = lab.add(timeout="10s", retry={"max": 1, "on": ["timeout"]})
+        supervisor = lab.supervise()
+        until(lab.sleepers)
+        assert supervisor.wait(timeout=60) == 0
+        assert lab.processes() == []
+        assert [entry["stop"] for entry in lab.history(job) if "stop" in entry] == ["timeout"]
+        assert (lab.stage(job), lab.state(job)["attempts"]) == ("review", 2)
+        assert lab.work(job) == WORK
+
+    def test_cancel_in_the_middle_of_a_word(self, lab: Lab) -> None:
+        lab.serve("slow@2")
+        job = lab.add()
+        supervisor = lab.supervise()
+        until(lambda: len(lab.asked()) == 2)
+        lab.aq("cancel", job)
+        supervisor.wait(timeout=30)
+        assert lab.processes() == []
+        assert lab.state(job)["result"] == "cancelled"
+        assert lab.work(job)["hello.txt"] == HELLO
+
+    def test_a_stream_cut_off_once_changes_nothing(self, lab: Lab) -> None:
+        lab.serve("cut@2-2")
+        job = lab.add()
+        lab.aq("run", "--once")
+        assert lab.stage(job) == "review"
+        assert [call["outcome"] for call in lab.asked()] == ["answered", "cut", "answered", "answered"]
+        assert lab.work(job) == WORK
+        self.assert_cost(lab, job)
+
+    def test_an_agent_killed_outright_is_a_crash(self, lab: Lab) -> None:
+        lab.serve("hang@3")
+        job = lab.add()
+        supervisor = lab.supervise()
+        until(lambda: len(lab.asked()) == 3)
+        os.kill(lab.agent(job), signal.SIGKILL)
+        assert supervisor.wait(timeout=30) == 1
+        assert lab.processes() == []
+        assert lab.stage(job) == "failed"
+        assert (lab.state(job)["result"], lab.state(job)["exit"]) == ("crash", -signal.SIGKILL)
+        assert lab.work(job) == WORK
+
+    def test_a_long_prompt_arrives_whole(self, lab: Lab) -> None:
+        lab.serve("ok")
+        body = "".join(f"{number:06} do not lose this line\n" for number in range(12_000))
+        assert len(body) > 330_000
+        job = lab.add(body)
+        lab.aq("run", "--once")
+        assert lab.stage(job) == "review"
+        assert any(body in text for text in texts(lab.run.bodies[0]))
+
+    def test_a_supervisor_killed_outright_is_replaced_and_the_agent_goes_on(self, lab: Lab) -> None:
+        lab.serve("hang@2-2")
+        job = lab.add()
+        first = lab.supervise()
+        until(lambda: len(lab.asked()) == 2)
+        agent = lab.agent(job)
+        first.kill()
+        first.wait()
+        second = lab.supervise()
+        until(lambda: lab.supervisor() == second.pid)
+        assert lab.agent(job) == agent
+        lab.service.let_go(lab.name)
+        assert second.wait(timeout=30) == 0
+        assert lab.stage(job) == "review"
+        assert (lab.state(job)["run"], lab.state(job)["attempts"], lab.state(job)["exit"]) == (1, 1, 0)
+        assert lab.work(job) == WORK
+        assert len(lab.asked()) == 3
+
+    @pytest.mark.parametrize(
+        ("mode", "failure", "result"),
+        [
+            ("bad_key", "auth", "auth_failed"),
+            ("rate_limited", "rate_limited", "crash"),
+            ("overloaded", "overloaded", "crash"),
+            ("err500", "overloaded", "crash"),
+            ("context", "context", "context"),
+            ("credit", "quota", "crash"),
+        ],
+    )
+    def test_a_refusal_of_the_service_is_named(self, lab: Lab, mode: str, failure: str, result: str) -> None:
+        lab.serve(mode)
+        job = lab.add()
+        lab.aq("run", "--once", code=1)
+        assert lab.stage(job) == "failed"
+        assert (lab.state(job)["failure"], lab.state(job)["result"]) == (failure, result)
+        assert len(lab.asked()) <= 6

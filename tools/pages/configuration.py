@@ -1,0 +1,109 @@
+"""docs/reference/configuration.md: config.toml and the environment."""
+
+import re
+from dataclasses import fields as fields_of
+
+from agent_queue.core.fields import show_duration
+from agent_queue.core.settings import EngineSettings, RunSettings, Settings
+from agent_queue.ports import Engine
+from agent_queue.system.host import INHERITED
+from agent_queue.wiring import ENGINES, App
+from pages.source import readers, same, strings, table
+
+RUN = {
+    "slots": "jobs at a time; `aq run --slots` beats it",
+    "stall_after": "mark an agent that was silent for this long; it runs on",
+    "stall_stop": "stop an agent that was silent for this long; `off` never does. Engines that may print nothing while "
+                  "they work are never stopped by it",
+    "stop_grace": "from the stop signal to SIGKILL",
+    "max_recoveries": "how often a job may be run again after the machine or aq died under it",
+    "durability": "`full` flushes every acknowledged change to the disk; `fast` leaves that to the kernel, for scratch "
+                  "queues",
+}  # fmt: skip
+ENGINE = {
+    "bin": "the program, by name or path", "args": "further arguments, before those of the job",
+    "model": "model where a job names none", "env": "variables for this engine's agents",
+}  # fmt: skip
+TABLES = {"run": "`[run]`", "defaults": "`[defaults]`", "engines": "`[engines.NAME]`", "env_pass": "`[env]`"}
+VARIABLES = {
+    "AGENT_QUEUE_ROOT": "the queue's folder; `--root` beats it; else `$XDG_DATA_HOME/agent-queue`, else "
+                        "`~/.local/share/agent-queue`",
+    "AGENT_QUEUE_ENGINE": "`engine` of jobs that name none; beats `[defaults]`",
+    "AGENT_QUEUE_VERIFY": "`verify` of jobs that have none; beats `[defaults]`",
+    "AGENT_QUEUE_STALL_MIN": "`stall_after`, in minutes",
+}  # fmt: skip
+
+
+def page() -> str:
+    same("settings", TABLES, (field.name for field in fields_of(Settings)))
+    same("[run] keys", RUN, (field.name.removesuffix("_s") for field in fields_of(RunSettings)))
+    same("[engines] keys", ENGINE, (field.name for field in fields_of(EngineSettings)))
+    found = {name for text in strings() for name in re.findall(r"AGENT_QUEUE_[A-Z_]+", text)}
+    same("environment variables", VARIABLES, found)
+    loaded = adapters()
+    run = [(f"`{key}`", _default(key), text + _note(key)) for key, text in RUN.items()]
+    return f"""# Configuration
+
+`config.toml` in the queue's folder, then the environment, then flags: the later one wins. `aq init` writes a file to
+edit; every line of it is optional. An unknown table or key, or a wrong value, is named, with exit code 78.
+
+## `[run]`: how the supervisor runs jobs
+
+{table(("key", "default", "meaning"), run)}
+## `[defaults]`: keys of the [manifest](manifest.md) that a job file leaves out
+
+```toml
+[defaults]
+engine = "claude"
+verify = ["make test"]
+retry = {{ max = 1, backoff = "5m", on = ["verify_failed"] }}
+```
+
+## `[engines.NAME]`: one table for each engine you want to change
+
+{table(("key", "meaning"), ((f"`{key}`", text) for key, text in ENGINE.items()))}
+## `[env]`: what agents may see
+
+`pass = ["GH_TOKEN"]` names further variables of the supervisor's environment; a trailing `*` matches any ending. What
+the agent, and the verify after it, see without being asked: {", ".join(f"`{name}`" for name in INHERITED)};
+`AQ_JOB_ID` and `AQ_RUN` of the run; and, the agent alone, the variables of its program named below. Everything else is
+dropped; the names of what was are in `runs/JOB/RUN/dropped.json`.
+
+## Environment
+
+{table(("variable", "meaning"), ((f"`{name}`", text) for name, text in VARIABLES.items()))}
+## Engines
+
+{table(("engine", "program on PATH", "or named by", "how to get it"), engines(loaded))}
+Variables of its own that an agent program sees:
+
+{"".join(f"- `{name}`: {variables(engine)}" + chr(10) for name, engine in loaded)}"""
+
+
+def adapters() -> list[tuple[str, Engine]]:
+    app = App("/nowhere")
+    loaded = [(name, engine) for name in ENGINES if (engine := app.engine(name)) is not None]
+    same("engines", (name for name, _ in loaded), ENGINES)
+    return loaded
+
+
+def engines(loaded: list[tuple[str, Engine]]) -> list[tuple[str, ...]]:
+    return [
+        (f"`{name}`", ", ".join(f"`{program}`" for program in engine.programs), f"`{engine.bin_variable}`", engine.hint)
+        for name, engine in loaded
+    ]
+
+
+def variables(engine: Engine) -> str:
+    return ", ".join(f"`{variable}`" for variable in engine.environment) or "none"
+
+
+def _default(key: str) -> str:
+    defaults = {field.name.removesuffix("_s"): (field.name, field.default) for field in fields_of(RunSettings)}
+    name, value = defaults[key]
+    return "`off`" if value is None else f"`{show_duration(value) if name.endswith('_s') else value}`"
+
+
+def _note(key: str) -> str:
+    name = next(field.name for field in fields_of(RunSettings) if field.name.removesuffix("_s") == key)
+    return "" if readers("run", name) - {"core/settings.py"} else ". *Nothing acts on it yet*"

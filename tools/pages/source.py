@@ -1,0 +1,68 @@
+"""What the source itself says: who reads a key, which names are used. A page cannot claim more than the code does."""
+
+import ast
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+import agent_queue
+
+PACKAGE = Path(agent_queue.__file__).parent
+
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    """Every module of the package, parsed, by its path such as `core/manifest.py`."""
+    return {
+        str(path.relative_to(PACKAGE)): ast.parse(path.read_text(encoding="utf-8"))
+        for path in sorted(PACKAGE.rglob("*.py"))
+    }
+
+
+def nodes(without: Iterable[str] = ()) -> Iterator[tuple[str, ast.AST]]:
+    """(module, node) of the whole package, some modules left out."""
+    left_out = set(without)
+    for name, tree in modules().items():
+        if name not in left_out:
+            for node in ast.walk(tree):
+                yield name, node
+
+
+def readers(owner: str, attribute: str) -> set[str]:
+    """The modules that read `owner.attribute`, where `owner` is the last name before the dot: `x.manifest.verify`."""
+    return {
+        name
+        for name, node in nodes()
+        if isinstance(node, ast.Attribute) and node.attr == attribute and _last(node.value) == owner
+    }
+
+
+def strings(without: Iterable[str] = ()) -> set[str]:
+    """Every text constant of the package, documentation left out."""
+    return {node.value for _, node in nodes(without) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
+def _last(node: ast.expr) -> str:
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+        case _:
+            return ""
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A markdown table; a `|` within a cell is escaped."""
+    head = list(head)
+    lines = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def same(what: str, told: Iterable[str], there: Iterable[str]) -> None:
+    """Fail when a page's own words are about something that is gone, or miss something that is there.
+
+    Raises:
+        SystemExit: with what is missing and what is too much.
+    """
+    told, there = set(told), set(there)
+    if told != there:
+        raise SystemExit(f"{what}: not described {sorted(there - told)}, no longer there {sorted(told - there)}")
