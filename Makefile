@@ -6,7 +6,9 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH
 
 BIN := .venv/bin
 WORKERS ?= auto
-PYTEST := $(BIN)/python -m pytest --quiet
+# A test that hangs is ended with a traceback of where it hung, after so many seconds.
+HANGS_AFTER ?= 300
+PYTEST = $(BIN)/python -m pytest --quiet -o faulthandler_timeout=$(HANGS_AFTER) -o faulthandler_exit_on_timeout=true
 SHELL_FILES := .ci/run tools/make_venv.sh
 
 help: ## list the targets
@@ -18,16 +20,27 @@ demo: .venv/ready ## see it work: a queue, a repository and five jobs in a tempo
 test: .venv/ready ## all tests but those that need real agent programs
 	@$(PYTEST) --numprocesses $(WORKERS) --dist loadgroup --ignore tests/engines $(ARGS)
 
+test-engines: HANGS_AFTER = 600
 test-engines: .venv/ready ## the adapters against the real agent programs, which it fetches from npm
 	@$(PYTEST) tests/engines $(ARGS)
 
-check: .venv/ready ## formatting, lint, types, the floors of the architecture, shell files, stale documents
+check: .venv/ready ## lint, formatting, types, the floors of the architecture, shell files, stale documents
+	@$(MAKE) --keep-going $(CHECKS)
+
+CHECKS := check-ruff check-format check-mypy check-imports check-shell check-docs
+.PHONY: $(CHECKS)
+check-ruff:
 	@echo 'ruff check' && $(BIN)/ruff check --quiet .
+check-format:
 	@echo 'ruff format --check' && $(BIN)/ruff format --check --quiet .
+check-mypy:
 	@echo 'mypy' && $(BIN)/mypy --no-error-summary
-	@echo 'lint-imports' && $(BIN)/lint-imports --no-timing >.venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
+check-imports:
+	@echo 'lint-imports' && $(BIN)/lint-imports >.venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
+check-shell:
 	@if command -v shellcheck >/dev/null; then echo 'shellcheck' && shellcheck $(SHELL_FILES); \
 	else echo 'shellcheck: SKIPPED, not installed (apt-get install shellcheck)'; fi
+check-docs:
 	@echo 'documents' && $(BIN)/python tools/make_docs.py --check
 
 bench: .venv/ready ## measure, and write docs/benchmarks.md

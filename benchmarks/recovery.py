@@ -3,9 +3,12 @@
 import json
 import os
 import time
-import uuid
+from dataclasses import asdict
 from pathlib import Path
+from uuid import uuid4
 
+from agent_queue.flow.launch import Opened
+from agent_queue.ports import Place
 from benchmarks.figures import Figure, median
 from benchmarks.running import running, wait_for
 from benchmarks.setting import AQ, SHIPPED, Queue, Setting, job
@@ -16,14 +19,14 @@ CLAIMED = "".join(SHIPPED.splitlines(keepends=True)[:2])
 
 
 def measure(setting: Setting) -> list[Figure]:
-    queue, place = setting.queue("recovery"), setting.places(1)[0]
+    queue, places = setting.queue("recovery"), setting.places(ORPHANS)
     finished = setting.count(JOBS, 1_000) - WAITING - ORPHANS
     for number in range(WAITING):
-        queue.put("inbox", f"waiting-{number:05}", job(place))
+        queue.put("inbox", f"waiting-{number:05}", job(places[0]))
     for number in range(finished):
-        queue.put("shipped", f"done-{number:05}", job(place), SHIPPED)
+        queue.put("shipped", f"done-{number:05}", job(places[0]), SHIPPED)
     queue.aq("pause")  # what is recovered goes back to the inbox, and stays there for us to see
-    seconds = [_recovered(queue, place, number) for number in range(setting.count(7, 3))]
+    seconds = [_recovered(queue, places, number) for number in range(setting.count(7, 3))]
     middle = median(seconds)
     return [
         Figure(
@@ -34,9 +37,9 @@ def measure(setting: Setting) -> list[Figure]:
     ]  # fmt: skip
 
 
-def _recovered(queue: Queue, place: Path, number: int) -> float:
+def _recovered(queue: Queue, places: list[Path], number: int) -> float:
     """Seconds from the start of a supervisor until it has put so many new orphans back."""
-    for orphan in range(ORPHANS):
+    for orphan, place in enumerate(places):  # none waits for its folder's lock
         _orphaned(queue, place, f"orphan-{number}-{orphan:02}")
     os.sync()
     building = queue.root / "building"
@@ -51,7 +54,6 @@ def _orphaned(queue: Queue, place: Path, name: str) -> None:
     queue.put("building", name, job(place), CLAIMED)
     folder = queue.root / "runs" / name / "1"
     folder.mkdir(parents=True)
-    opened = {"place": {"cwd": str(place), "root": None, "branch": None, "base": None, "start": None},
-              "marker": str(uuid.uuid4()), "session": str(uuid.uuid4()), "engine": "shell"}  # fmt: skip
-    (folder / "place.json").write_text(json.dumps(opened))
+    opened = Opened(place=Place(cwd=str(place)), marker=str(uuid4()), session=str(uuid4()), engine="shell")
+    (folder / "place.json").write_text(json.dumps(asdict(opened)))
     (folder / "agent.log").write_text("")

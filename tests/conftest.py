@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, settings
 
 # A slow or shared machine is no bug, and the home that every test gets costs the same for one example or for all.
 _CHECKS = {"deadline": None, "suppress_health_check": (HealthCheck.too_slow, HealthCheck.function_scoped_fixture)}
-settings.register_profile("aq", max_examples=40, **_CHECKS)
-settings.register_profile("ci", max_examples=40, derandomize=True, database=None, **_CHECKS)
+settings.register_profile("aq", max_examples=30, **_CHECKS)
+settings.register_profile("ci", max_examples=30, derandomize=True, database=None, **_CHECKS)
 settings.register_profile("nightly", max_examples=5_000, **_CHECKS)
 settings.load_profile("ci" if os.environ.get("CI") else "aq")
 

@@ -75,9 +75,8 @@ class App:
         from agent_queue.queues.glance import Glance
         from agent_queue.queues.glimpse import Answers
 
-        scratch = Disk(self.layout.scratch, durable=False)  # a cache may be lost; settings need not be read for it
         answers = Answers(lambda: self.settings, self.mutexes, self.engine, figures)
-        return Glance(self.layout, scratch, answers, settings_files.fingerprint(self.layout.settings, self.environment))
+        return Glance(self.layout, answers, settings_files.fingerprint(self.layout.settings, self.environment))
 
     def status(self) -> dict[str, Any]:
         """The whole queue as doors show it, told without the queue's own tools, which take time to import."""
@@ -190,10 +189,7 @@ class App:
         from agent_queue.system.events import MachineEvents
 
         folders = [*(self.layout.stage(stage) for stage in Stage), f"{self.layout.root}/lanes"]
-        with (
-            self.supervise(slots),
-            MachineEvents(self.processes, folders) as events,
-        ):
+        with self.supervise(slots), self.processes.warm(), MachineEvents(self.processes, folders) as events:
             loop = Loop(self.tools, events, slots, once=once, wait_s=wait_s, only_engine=engine)
             return loop.run(), loop.stopping is not Stopping.NO
 

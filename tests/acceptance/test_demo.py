@@ -80,6 +80,10 @@ def test_every_job_ends_as_the_story_says(place: Path, home: Path) -> None:
     assert sorted(branches) == sorted(["main", *(f"aq/wip/{path.stem}" for path in jobs.values())])
     assert all(f"aq/wip/{path.stem}\n" in ran.stdout for path in jobs.values()), "every branch is shown"
     assert "version waits: lock release is in use" in ran.stdout
+    endings = ran.stdout.partition("How it ended\n")[2].partition("\n\n")[0].splitlines()
+    assert len(endings) == len(ENDINGS)
+    readme = (Path(__file__).parents[2] / "README.md").read_text().splitlines()
+    assert set(endings) <= set(readme), "the README shows another ending"
     assert list(home.iterdir()) == [], "HOME is left alone"
     assert carriers(place) == []
 

@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -15,12 +16,13 @@ from packaging.requirements import Requirement
 
 from agent_queue.cli import COMMANDS, cli
 
-from .sources import PROJECT
+from .sources import PACKAGE, PROJECT
 
 DOCS = sorted((PROJECT / "docs").rglob("*.md"))
 PAGES = [*DOCS, *(PROJECT / name for name in ("README.md", "ARCHITECTURE.md", "AGENTS.md", "CHANGELOG.md"))]
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PLACE = re.compile(r"`((?:src|tests|tools|core|flow|system|engines|queues|cli|demo|testing)/[\w./-]*)`")
 QUOTED = re.compile(r"`(aq [a-z-]+(?: [^`]*)?)`")
 
 
@@ -102,9 +104,49 @@ def test_the_pages_show_command_lines() -> None:
     assert len([line for page in PAGES for line in command_lines(page.read_text())]) > len(COMMANDS)
 
 
+def made(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "tools/make_docs.py", *arguments], cwd=folder, capture_output=True, text=True, timeout=60
+    )
+
+
 def test_generated_pages_are_not_stale() -> None:
-    ran = subprocess.run([sys.executable, "tools/make_docs.py", "--check"], cwd=PROJECT, capture_output=True, text=True)
+    ran = made(PROJECT, "--check")
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_a_stale_page_and_a_gap_are_seen(tmp_path: Path) -> None:
+    for folder in ("tools", "docs"):
+        shutil.copytree(PROJECT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    page = tmp_path / "docs/reference/failures.md"
+    page.write_text(page.read_text().replace("`crash`", "`crush`"))
+    assert "docs/reference/failures.md is stale" in made(tmp_path, "--check").stdout
+    assert made(tmp_path).returncode == 0
+    assert made(tmp_path, "--check").returncode == 0
+    words = tmp_path / "tools/pages/journal.py"
+    words.write_text(words.read_text().replace('    "wip_branch":', '    "gone_branch":'))
+    gap = made(tmp_path, "--check")
+    assert gap.returncode == 1
+    assert "state keys: not described ['wip_branch'], no longer there ['gone_branch']" in gap.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_named_places_of_the_code_are_there(page: Path) -> None:
+    assert [name for name in PLACE.findall(page.read_text(encoding="utf-8")) if not is_there(name)] == []
+
+
+def is_there(name: str) -> bool:
+    """True for a path in the project or the package, and for `module.name` where the module says that name."""
+    if (PROJECT / name).exists() or (PACKAGE / name).exists() or (PACKAGE / f"{name}.py").exists():
+        return True
+    module, _, member = name.rpartition(".")
+    file = PACKAGE / f"{module}.py"
+    return file.exists() and re.search(rf"\b{member}\b", file.read_text(encoding="utf-8")) is not None
+
+
+def test_a_place_that_is_not_there_is_seen() -> None:
+    text = "`core/lifecycle.decide`, `core/retry`, `tests/unit`, `core/lifecycle.undecide`, `system/gone`"
+    assert [is_there(name) for name in PLACE.findall(text)] == [True, True, True, False, False]
 
 
 def test_every_page_is_on_the_map() -> None:

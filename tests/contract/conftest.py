@@ -1,5 +1,20 @@
 """For every contract: a failing assertion of a shipped contract shows its values too."""
 
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+
 import pytest
 
+from .agents import Agents
+
 pytest.register_assert_rewrite("agent_queue.testing.queue_contract", "agent_queue.testing.engine_contract")
+
+
+@pytest.fixture(params=["started", "forked"])
+def agents(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Agents]:
+    """Agents whose shims are started as programs, and the same forked from a warm parent."""
+    agents = Agents(tmp_path / "agents")
+    with agents.processes.warm() if request.param == "forked" else nullcontext():
+        yield agents
+    agents.close()

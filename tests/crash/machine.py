@@ -3,12 +3,13 @@
 Processes, time and waiting are small honest stand-ins behind the ports; everything that writes is the product.
 """
 
+import fcntl
 import os
 import random
 import re
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from agent_queue.flow import intake
 from agent_queue.flow.loop import Loop, Report
 from agent_queue.flow.recover import recover_all
 from agent_queue.ports import FileChange, Lock, Start, Woken
+from agent_queue.queues import inbox
 from agent_queue.system import shim
 from agent_queue.system.files import Disk
 from agent_queue.system.processes import MachineProcesses
@@ -29,6 +31,9 @@ from .marks import Chronicle, Created, Dropped, Launched, Moved, Offered, Settle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+inbox.SETTLED_S = 0.0
+"""The file system's times are the real ones, and the clock here is not: a dropped file counts as whole at once."""
 
 BEGAN = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 PATIENCE = 400
@@ -72,7 +77,11 @@ class Agent:
 
     folder: str
     code: int
-    lock_fds: list[int] = field(default_factory=list)
+    locks: list[int]
+    lock_names: list[str]
+    began: int
+    """How often the disk had changed when it was launched; `ended`: and when its end was recorded."""
+    ended: int | None = None
 
 
 class VirtualProcesses(MachineProcesses):
@@ -104,6 +113,7 @@ class Machine:
         self.chronicle = chronicle or Chronicle()
         self.clock = clock or VirtualClock()
         self.agents: dict[str, Agent] = {}
+        self.launched: list[Agent] = []
         self.told: list[str] = []
         self.killed_at = 0
         """How often the disk had changed when the supervisor was killed."""
@@ -155,9 +165,12 @@ class Machine:
             if other.folder.split("/")[1] == job:
                 self.chronicle.wrong.append(f"{folder} was launched while {other.folder} runs")
         self.mark(Launched(folder))
-        self.agents[start.folder] = Agent(folder, _code(start), [os.dup(number) for number in lock.filenos()])
-        self.lives.append(Life(self.agents[start.folder], len(self.disk.log)))
-        self._record(start.folder, "run.json", '{"shim":0,"shim_start":"","boot_id":""}\n', durable=False)
+        locks = [os.dup(number) for number in lock.filenos()]
+        names = [self.disk.short(os.readlink(f"/proc/self/fd/{number}")) for number in locks]
+        agent = Agent(folder, _code(start), locks, names, len(self.disk.log))
+        self.agents[start.folder] = agent
+        self.launched.append(agent)
+        self._record(start.folder, "run.json", '{"shim":null}\n', durable=False)
 
     def stop_soon(self, folder: str) -> None:
         """The shim was told to stop its agent, which ends well all the same: stop.json must outrank that."""
@@ -169,8 +182,9 @@ class Machine:
         for folder, agent in self.agents.items():
             text = f'{{"exit":{agent.code},"signal":null,"duration_s":1.000,"stragglers":0,"error":""}}\n'
             self._record(folder, "exit.json", text, durable=True)
+            agent.ended = len(self.disk.log)
             del self.agents[folder]
-            close(agent.lock_fds)
+            close(agent.locks)
             return folder
         return None
 
@@ -224,31 +238,51 @@ class Machine:
         app = self.app()
         events = VirtualEvents(self, app, kill_after, list(signals), finish)
         with app.supervise(slots):
-            return Loop(app.tools, events, slots, once=True, wait_s=1e9).run()
+            report = Loop(app.tools, events, slots, once=True, wait_s=1e9).run()
+        self.process_ends()
+        return report
 
     def recover(self) -> None:
         """`aq recover`: settle what a crash left, start nothing."""
         app = self.app()
         with app.supervise(0):
             recover_all(app.tools)
+        self.process_ends()
 
     def power_off(self) -> None:
         """Every process dies, and the kernel lets go of their files."""
         self.agents.clear()
         close(open_below(self.root))
 
-    def killed(self, at: int, root: str) -> "Machine":
+    def process_ends(self) -> None:
+        """The supervisor's or caller's process is gone: the kernel closes what no shim holds as well."""
+        kept = {number for agent in self.agents.values() for number in agent.locks}
+        close([number for number in open_below(self.root) if number not in kept])
+
+    def killed(self, at: int, root: str, *, keep: bool = False) -> "Machine":
         """The machine, its queue now at `root`, after the process that made its latest changes was killed when there
-        were `at` of them. Agents live on, and hold their jobs' locks; one that ended later has not ended yet."""
+        were `at` of them. Agents live on and hold their jobs' locks; one that ended later has not ended yet.
+
+        `keep`: this machine stays as it is.
+        """
         after = Machine(self.disk.killed(at, root), self.chronicle.until(at), self.clock)
-        for life in self.lives:
-            if life.began > at or (life.ended is not None and life.ended <= at):
-                continue
-            folder, job = f"{root}/{life.agent.folder}", life.agent.folder.split("/")[1]
-            held = [os.readlink(f"/proc/self/fd/{number}") for number in life.locks]
-        self.power_off()
-        self.disk.remove()
+        for agent in self.launched:
+            if agent.began <= at and (agent.ended is None or agent.ended > at):
+                after.adopt(agent)
+        if not keep:
+            self.power_off()
+            self.disk.remove()
         return after
+
+    def adopt(self, agent: Agent) -> None:
+        """Have an agent that was launched earlier, its locks held here."""
+        locks: list[int] = []
+        for name in agent.lock_names:
+            locks.append(os.open(f"{self.root}/{name}", os.O_RDWR | os.O_CREAT, 0o600))
+            fcntl.flock(locks[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+        mine = replace(agent, locks=locks, ended=None)
+        self.agents[f"{self.root}/{agent.folder}"] = mine
+        self.launched.append(mine)
 
 
 class VirtualEvents:

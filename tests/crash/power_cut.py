@@ -150,6 +150,24 @@ class PowerCuts:
                     return
         machine.disk.remove()
 
+    def try_killed(self, name: str) -> None:
+        """Kill the process after each change instead; another goes on from what nobody had flushed yet; only then the
+        power fails."""
+        machine = self.recorded(SCENARIOS[name])
+        for at in range(len(machine.disk.log) + 1):
+            after = machine.killed(at, self._folder(), keep=True)
+            try:
+                after.recover()
+                after.run()
+                image = after.disk.cut(len(after.disk.log), Survival.NOTHING, self._dice)
+            finally:
+                after.power_off()
+                after.disk.remove()
+            self.try_state(image, after.chronicle, f"{name} killed at {at}, gone on, then cut", again=False)
+            if self.stop_at_first and self.tally.bad:
+                return
+        machine.disk.remove()
+
     def _ways(self, per_cut: int) -> Iterator[Survival]:
         yield from FIXED if self._atomic else ()
         for number in range(per_cut):
@@ -200,7 +218,7 @@ def checked(machine: Machine) -> list[str]:
         if found := invariants.differences(before, invariants.snapshot(machine.root)):
             return found
         machine.run()
-        return [*wrong(machine), *_left_over(machine)]
+        return [*wrong(machine), *left_over(machine)]
     except StuckError as error:
         return [f"stuck: {error}"]
     except Exception:  # noqa: BLE001 - whatever escapes is what we look for
@@ -212,7 +230,7 @@ def wrong(machine: Machine, *, recovered: bool = True) -> list[str]:
     return [*invariants.problems(machine.root, marks, recovered=recovered), *machine.chronicle.wrong]
 
 
-def _left_over(machine: Machine) -> list[str]:
+def left_over(machine: Machine) -> list[str]:
     """Once all is done, nothing is in work, and nothing waits that could run."""
     found = [f"{job} stays in building" for job in _in(machine, Stage.BUILDING)]
     marks = machine.chronicle.all()

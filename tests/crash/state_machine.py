@@ -205,6 +205,7 @@ class _Crash:
         if self.at is not None and self.began + self.at < end:
             end, self.crashed = self.began + self.at, True
         if not self.crashed and kind is not KilledError:
+            machine.process_ends()
             return False
         self.crashed = True
         if self.power:

@@ -44,7 +44,7 @@ def installed(package: Package) -> Path:
     if npm is None and not marker.exists():
         pytest.skip(f"npm is not installed, so {package.program} cannot be fetched (apt-get install npm)")
     CACHE.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
+    with (CACHE / f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if npm is not None and not marker.exists():
             shutil.rmtree(folder, ignore_errors=True)
@@ -65,5 +65,6 @@ def fetch(package: Package, npm: str, folder: Path) -> None:
             pytest.skip(f"npm cannot reach its registry ({code[1]}), so {package.program} cannot be fetched")
         pytest.fail(f"{package.name}@{package.version} could not be installed:\n{done.stderr[-3000:]}", pytrace=False)
     program = folder / "node_modules" / ".bin" / package.program
-    told = subprocess.run([program, "--version"], env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    alone = {**ENVIRONMENT, "HOME": str(folder)}
+    told = subprocess.run([program, "--version"], env=alone, capture_output=True, text=True, timeout=60)
     assert package.version in told.stdout, told

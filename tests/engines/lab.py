@@ -65,6 +65,8 @@ class Lab:
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
     markers: set[str] = field(default_factory=set)
     """Every AQ_RUN that was seen at work here."""
+    under: tuple[str, ...] = ()
+    """A command that `aq` is started by, to take something of the machine away from it."""
 
     def __post_init__(self) -> None:
         self.home, self.root, self.repository = (self.folder / name for name in ("home", "queue", "repository"))
@@ -120,7 +122,7 @@ class Lab:
 
     def aq(self, *arguments: str, code: int = 0, text: str | None = None) -> str:
         """Run `aq` as a person does; its standard output. It has to end with this exit code, in time."""
-        command = [sys.executable, "-m", "agent_queue", *arguments]
+        command = [*self.under, sys.executable, "-m", "agent_queue", *arguments]
         done = subprocess.run(command, env=self.environment, cwd=self.folder, input=text, capture_output=True,
                               text=True, timeout=90)  # fmt: skip
         assert done.returncode == code, f"aq {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
@@ -154,9 +156,10 @@ class Lab:
         """The journal, folded: the last value of a key holds."""
         return {key: value for entry in self.history(job) for key, value in entry.items()}
 
-    def log(self, job: str) -> str:
-        """What the agent printed in the job's first run."""
-        return (self.root / "runs" / job / "1" / "agent.log").read_text()
+    def printed(self, job: str) -> list[dict[str, Any]]:
+        """The JSON lines that the agent printed in the job's first run."""
+        lines = (self.root / "runs" / job / "1" / "agent.log").read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
 
     # What runs.
 

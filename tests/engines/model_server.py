@@ -10,7 +10,7 @@ run's main call FROM to TO (default: for all); the others follow the script. A r
 request (a title, a probe): it gets a short answer and is counted apart.
 
     ok            the script
-    tool_sleep    the shell step starts a process that its parent leaves behind, and then sleeps for ever
+    tool_sleep    the shell step leaves a process behind, and then sleeps for ever
     hang          says nothing until `let_go`, or until the client is gone; then the script
     slow          a long text, word by word, until `let_go`
     cut           breaks a stream off after a few events; whole answers are not touched
@@ -37,8 +37,8 @@ INTRO, FINAL = "On my way with hello.txt now.", "FINAL: hello.txt is written and
 HELLO = "hello from the model server"
 COPY = "cat hello.txt > copy.txt && echo copied"
 SLEEPERS = ("sleep 86420", "sleep 86421")
-"""Nobody else asks for these durations. The second is left behind by its shell, which waits for the first."""
-SLEEP = f"nohup {SLEEPERS[1]} >/dev/null 2>&1 & {SLEEPERS[0]}"
+"""Nobody else asks for these durations. The second leaves its session and its parent: no walk down a tree finds it."""
+SLEEP = f"(setsid {SLEEPERS[1]} >/dev/null 2>&1 &); {SLEEPERS[0]}"
 
 WRITERS = ("Write", "write", "create")
 SHELLS = ("Bash", "bash", "exec_command", "shell_command", "run_shell_command", "shell", "terminal")

@@ -31,7 +31,7 @@ class TestClaude(AgentStories):
         lab.aq("run", "--once")
         assert lab.stage(job) == "review"
         assert lab.work(job) == {"README.md": "a repository", "hello.txt": HELLO}
-        assert "requires approval" in lab.log(job)
+        assert [denial["tool_name"] for denial in lab.printed(job)[-1]["permission_denials"]] == ["Bash"]
 
     def test_without_yolo_a_job_that_could_do_nothing_failed(self, lab: Lab) -> None:
         """It does not overwrite a file that it has not read, and the command needs a permission."""

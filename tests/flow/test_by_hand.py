@@ -23,7 +23,10 @@ def test_a_running_job_that_is_dragged_away_is_stopped(world: World, target: Sta
     assert world.way()[:2] == ["begin", "by_hand"]
     assert world.lies_free("a")
     if target is Stage.INBOX:
-        assert (world.stage(), world.way()) == (Stage.SHIPPED, ["begin", "by_hand", "begin", "advance", "advance", "ship"])
+        assert (world.stage(), world.way()) == (
+            Stage.SHIPPED,
+            ["begin", "by_hand", "begin", "advance", "advance", "ship"],
+        )
         assert (world.past().run, world.past().attempts) == (2, 1)
         return
     expected = Stage.SHIPPED if target is Stage.TESTING else target

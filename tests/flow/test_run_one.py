@@ -53,7 +53,12 @@ def test_an_agent_is_given_its_place_its_prompt_and_its_limits(world: World) -> 
 
 @pytest.mark.parametrize(
     ("timeout", "wall", "limit", "why"),
-    [("1h", "2h", 3600, "timeout"), ("2h", "1h", 3600, "wall"), ("1h", "1h", 3600, "timeout"), (None, "1m", 60, "wall")],
+    [
+        ("1h", "2h", 3600, "timeout"),
+        ("2h", "1h", 3600, "wall"),
+        ("1h", "1h", 3600, "timeout"),
+        (None, "1m", 60, "wall"),
+    ],
 )
 def test_the_earlier_limit_counts_and_the_timeout_names_a_draw(
     world: World, timeout: str | None, wall: str, limit: float, why: str
@@ -345,6 +350,7 @@ def test_a_job_outside_of_git_has_no_branch(world: World) -> None:
     world.supervise()
     assert world.stage() is Stage.TESTING
     assert "wip_branch" not in world.past().state
+    assert "a: wip: cwd not a git repo" in world.told
     assert [start.cwd for start in world.processes.started] == ["/plain", "/plain"]
 
 

@@ -22,7 +22,7 @@ deeds = st.lists(
 @given(deeds)
 def test_it_is_what_a_plain_list_sorted_each_time_would_be(deeds: list[tuple[str, object]]) -> None:
     waiting, plain, now = WaitingList(), dict[JobId, Waiting](), 0.0
-    for deed, value in deeds:
+    for _, value in deeds:
         match value:
             case Waiting():
                 waiting.put(value, now)

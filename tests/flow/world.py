@@ -87,7 +87,7 @@ class World:
             settings=self.settings, host=Host(), environment=self.environment, engine=self.engines.get,
             program=lambda name: f"/bin/{name}" if name in self.installed else None,
             child_environment=_child_environment, side_files=lambda _: [], mutexes=self.mutexes,
-            closed_lanes=lambda: self.lanes, unmet=self._unmet, tell=lambda line: self.tell(line),
+            closed_lanes=lambda: self.lanes, unmet=self._unmet, tell=self.tell,
         )  # fmt: skip
 
     def supervise(self, *, slots: int = 3, once: bool = True, **options: Any) -> Report | None:
@@ -208,6 +208,14 @@ class Beside:
         self._mine, self._theirs = Semaphore(0), Semaphore(0)
         self._thread = Thread(target=self._run, daemon=True)
         world.at(after_s, self._begin)
+
+    def end(self) -> None:
+        """Let time pass until the caller has done, also after the supervisor has."""
+        for _ in range(10_000):
+            if self.value is not None or self.error is not None:
+                return
+            self._world.clock.advance(0.1)
+        raise AssertionError("the caller waits for ever")
 
     def _begin(self) -> None:
         self._thread.start()

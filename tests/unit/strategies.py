@@ -105,7 +105,7 @@ waiting = st.builds(
     age=st.integers(0, 5),
     id=st.integers(0, 40).map(lambda number: JobId(f"job-{number}")),
     engine=st.sampled_from(["claude", "codex", "shell"]),
-    locks=st.lists(st.sampled_from("abcd"), max_size=2).map(tuple),
-    deps=st.lists(st.sampled_from(["dep-1", "dep-2", "dep-3"]), max_size=2).map(tuple),
-    next_eligible=st.sampled_from([0.0, 99.0, 100.0, 101.0]),
+    locks=st.sampled_from([(), ("a",), ("b",), ("a", "b"), ("c", "d")]),
+    deps=st.sampled_from([(), (), (), ("dep-1",), ("dep-1", "dep-2")]),
+    next_eligible=st.sampled_from([0.0, 0.0, 99.0, 100.0, 101.0]),
 )

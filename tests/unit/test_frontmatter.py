@@ -36,7 +36,7 @@ def loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
         (".inf", ".inf"), (".nan", ".nan"), ("010", 10), ("0o10", 8), ("0x1F", 31), ("-7", -7), ("+7", 7), ("0", 0),
         ("1.5", 1.5), ("-.5", -0.5), ("2.", 2.0), ("1e3", 1000.0), ("true", True), ("False", False), ("TRUE", True),
         ("tRue", "tRue"), ("null", None), ("~", None), ("", None), ("'true'", "true"), ('"7"', "7"), ("''", ""),
-        ("a b", "a b"), ("v1.2.3", "v1.2.3"),
+        ("a b", "a b"), ("v1.2.3", "v1.2.3"), ("! '7'", "7"),
     ],
 )  # fmt: skip
 def test_scalars_are_typed_by_the_core_schema_alone(text: str, meant: object) -> None:

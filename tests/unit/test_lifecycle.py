@@ -211,6 +211,21 @@ def test_a_requeue_begins_to_count_again_and_keeps_the_run_numbers(stage: Stage,
     assert move.fresh is fresh
 
 
+def test_a_fresh_beginning_lasts_until_the_workspace_was_made() -> None:
+    life = Life()
+    life.stage = Stage.FAILED
+    life.carry_out(lifecycle.requeue(life.job, fresh=True))
+    life.carry_out(begin(life.job))
+    assert life.job.past.fresh, "whoever makes the workspace reads it after the claim"
+    life.carry_out(decide(life.job, DIED, Policy(), NOW, 0.0))
+    life.carry_out(begin(life.job))
+    assert life.job.past.fresh, "it never came to that"
+    life.journal.append({"event": "started", "fresh": False})
+    life.carry_out(decide(life.job, DIED, Policy(), NOW, 0.0))
+    life.carry_out(begin(life.job))
+    assert not life.job.past.fresh, "now there is work to go on with"
+
+
 @given(failures, policies)
 def test_what_is_not_retried_leaves_its_own_result(kind: Failure, policy: Policy) -> None:
     policy = replace(policy, retry=Retry(), max_recoveries=0)

@@ -207,6 +207,13 @@ def test_a_move_that_was_journaled_is_finished_before_all_else(target: Stage, re
     assert repair(past, Stage.BUILDING, alive=True, recorded=recorded) is Repair.ADOPT
 
 
+def test_only_a_file_that_still_lies_at_its_origin_has_a_move_to_finish() -> None:
+    past = fold(
+        [{"event": "move", "seq": 1, "move": "cancel", "from": "inbox", "to": "failed", "run": 1, "attempts": 1}]
+    )
+    assert repair(past, Stage.BUILDING, alive=False, recorded=True) is Repair.CHARGE
+
+
 @given(st.booleans(), st.sampled_from(WORK))
 def test_what_is_alive_is_left_alone(recorded: bool, stage: Stage) -> None:
     for disk in (Disk(stage), claimed(), claimed(3)):

@@ -11,7 +11,7 @@ from agent_queue.wiring import ENGINES, App
 from pages.source import readers, same, strings, table
 
 RUN = {
-    "slots": "jobs at a time; `aq run --slots` beats it",
+    "slots": "jobs at a time; `--slots` of `aq run` beats it",
     "stall_after": "mark an agent that was silent for this long; it runs on",
     "stall_stop": "stop an agent that was silent for this long; `off` never does. Engines that may print nothing while "
                   "they work are never stopped by it",

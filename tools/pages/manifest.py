@@ -20,7 +20,8 @@ EXAMPLES = {
 }  # fmt: skip
 """One each; every one is parsed when this page is made."""
 
-SHOWN_BY = {"flow/views.py", "queues/glance.py", "core/manifest.py"}
+SHOWING = ("flow/views", "queues/gl", "cli/", "core/manifest.py")
+"""Modules that check or show a key without doing what it says."""
 
 BUDGET = {
     "usd": "money, in dollars", "tokens": "tokens, e.g. `200k` or `2M`", "turns": "turns of the agent",
@@ -106,9 +107,8 @@ def state(attribute: str, meaning: str) -> str:
     if meaning == "recorded":
         return " in the run's `manifest.json`"
     found = readers("manifest", attribute) | readers("effective", attribute)
-    if found - SHOWN_BY:
-        return ""
-    return ". *Shown; nothing acts on it yet*" if found - {"core/manifest.py"} else ". *Nothing acts on it yet*"
+    acting = [module for module in found if not module.startswith(SHOWING)]
+    return "" if acting else ". *Nothing acts on it yet*"
 
 
 def repeat() -> str:

@@ -12,11 +12,30 @@ PACKAGE = Path(agent_queue.__file__).parent
 
 @cache
 def modules() -> dict[str, ast.Module]:
-    """Every module of the package, parsed, by its path such as `core/manifest.py`."""
-    return {
-        str(path.relative_to(PACKAGE)): ast.parse(path.read_text(encoding="utf-8"))
-        for path in sorted(PACKAGE.rglob("*.py"))
-    }
+    """Every module that `aq` can come to, parsed, by its path such as `core/manifest.py`.
+
+    What no command and no engine imports is not part of what `aq` does, however finished it looks.
+    """
+    found: dict[str, ast.Module] = {}
+    waiting = [str(path.relative_to(PACKAGE)) for room in ("cli", "engines") for path in (PACKAGE / room).glob("*.py")]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found[name] = ast.parse((PACKAGE / name).read_text(encoding="utf-8"))
+            waiting += imported(found[name])
+    return dict(sorted(found.items()))
+
+
+def imported(tree: ast.Module) -> set[str]:
+    """The modules of the package that a module imports, at its top or later."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    paths = (name.removeprefix("agent_queue.").replace(".", "/") for name in names if name.startswith("agent_queue."))
+    return {f"{path}.py" for path in paths if (PACKAGE / f"{path}.py").exists()}
 
 
 def nodes(without: Iterable[str] = ()) -> Iterator[tuple[str, ast.AST]]:

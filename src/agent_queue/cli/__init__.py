@@ -3,7 +3,7 @@
 import os
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -82,7 +82,7 @@ def cli(ctx: click.Context, root: str | None) -> None:
         click.echo(ctx.get_help())
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run `aq`: the one place where errors become words and an exit code."""
     try:
         code = cli.main(prog_name="aq", standalone_mode=False)
@@ -92,4 +92,6 @@ def main() -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(code if isinstance(code, int) else 0)
+    sys.stderr.flush()
+    # Not sys.exit: to take thousands of objects apart just before the end takes 8 ms, a tenth of a short command.
+    os._exit(code if isinstance(code, int) else 0)

@@ -55,6 +55,7 @@ def _lines(found: list[Finding], screen: Screen) -> Iterator[str]:
             about = one.about
             yield screen.paint(about, "bold")
         first, *more = screen.wrap(plain(one.text), screen.width - 8)
-        yield f"  {screen.paint(f'{one.level:<4}', COLOURS[one.level])}  {first}"
+        mark = "-" if one.level is Level.OK and one.fix else one.level.value  # nothing wrong, and something one can do
+        yield f"  {screen.paint(f'{mark:<4}', COLOURS[one.level] if mark != '-' else '')}  {first}"
         yield from (f"        {line}" for line in more)
         yield from (f"        {screen.paint(line, 'dim')}" for line in screen.wrap(one.fix, screen.width - 8) if line)

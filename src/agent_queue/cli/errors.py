@@ -2,7 +2,6 @@
 
 import os
 import sys
-import traceback
 
 import click
 
@@ -49,6 +48,7 @@ def say(text: str, hint: str = "") -> None:
 def _unexpected(error: BaseException) -> int:
     """A defect of ours: keep the traceback in a file, and ask for a report of it."""
     import tempfile
+    import traceback
 
     number, path = tempfile.mkstemp(prefix="aq-error-", suffix=".txt")
     with os.fdopen(number, "w", encoding="utf-8") as file:

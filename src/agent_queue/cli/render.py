@@ -8,7 +8,7 @@ from agent_queue.cli.screen import Screen, age, amount, columns, home, plain
 Found = Mapping[str, Any]
 
 WAITING_SHOWN, NEEDS_SHOWN, RECENT_SHOWN, PROBLEMS_SHOWN = 8, 10, 5, 3
-WORD, TITLE = 9, 12
+WORD, TITLE = 11, 12
 """Columns for the first word of a line, and the fewest that a title beside it is worth."""
 WRAPPED = "wrapped"
 FAILED_LATELY_S = 72 * 3600.0
@@ -63,7 +63,9 @@ def _section(
     yield ""
     yield screen.paint(f"{title} ({len(jobs)})" if title != "RECENT" else title, "bold")
     for job in shown:
-        yield from _drawn(told(job), screen, brief=brief or screen.brief)
+        item = told(job)
+        more = [*item.more, (_said(job), "dim")] if screen.wide else item.more
+        yield from _drawn(item._replace(more=more), screen, brief=brief or screen.brief)
     if len(shown) < len(jobs):
         yield screen.paint(f"  and {len(jobs) - len(shown)} more; `aq status --wide` lists all", "dim")
 
@@ -86,7 +88,7 @@ def _drawn(item: Item, screen: Screen, *, brief: bool) -> Iterator[str]:
         yield f"{margin}{screen.cut(right, inner)}"
     if brief:
         return
-    for text, style in (*(((title, ""),) if title else ()), *item.more):
+    for text, style in [(text, style) for text, style in [(title, ""), *item.more] if text]:
         lines = screen.wrap(plain(text), inner) if style == WRAPPED else [screen.cut(plain(text), inner)]
         yield from (f"{margin}{screen.paint(line, style)}" for line in lines)
 
@@ -160,6 +162,12 @@ def insights(job: Found) -> str:
         f"${told['cost_usd']:.2f}{mark}" if told["cost_usd"] is not None else "cost ?",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _said(job: Found) -> str:
+    """What the file says of it, for those who want all."""
+    parts = [(key, job[key]) for key in ("engine", "profile", "priority", "run", "tracker_item") if job[key]]
+    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in parts)
 
 
 def _lines(told: Found) -> str:

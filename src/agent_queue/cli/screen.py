@@ -6,8 +6,9 @@ import sys
 from typing import NamedTuple
 
 STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
-_COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
+COLOUR = r"(\x1b\[[0-9;]*m)"
+ESCAPES = r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"
+"""Compiled when first met: few texts hold any, and a list of jobs must start fast."""
 
 
 class Screen(NamedTuple):
@@ -24,7 +25,9 @@ class Screen(NamedTuple):
     def here(*, wide: bool = False) -> "Screen":
         terminal = sys.stdout.isatty()
         width, height = os.get_terminal_size(sys.stdout.fileno()) if terminal else (80, 0)
-        return Screen(10_000 if wide and not terminal else max(width, 40), height, terminal and coloured(), wide)
+        if terminal:
+            width, height = max(width or 80, 40), height or 24  # a terminal need not know its size
+        return Screen(10_000 if wide and not terminal else width, height, terminal and coloured(), wide)
 
     def paint(self, text: str, style: str) -> str:
         return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if self.colour and text and style in STYLES else text
@@ -40,9 +43,9 @@ class Screen(NamedTuple):
         return text + "..."
 
     def wrap(self, text: str, width: int) -> list[str]:
-        """A text in lines that fit, cut at its spaces."""
+        """A text in lines that fit, cut at its spaces; a word that fits no line is cut too."""
         lines = [""]
-        for word in text.split():
+        for word in (self.cut(word, width) for word in text.split()):
             if lines[-1] and columns(lines[-1]) + columns(word) + 1 > width and not self.wide:
                 lines.append(word)
             else:
@@ -65,10 +68,12 @@ def columns(text: str) -> int:
 
 def plain(text: str, *, colours: bool = False) -> str:
     """Text of others for a terminal: no escapes, no control characters; line ends, tabs and, if asked, colours stay."""
+    if text.isprintable():
+        return text
     if colours:
-        pieces = _COLOUR.split(text)
+        pieces = re.split(COLOUR, text)
         return "".join(piece if number % 2 else plain(piece) for number, piece in enumerate(pieces))
-    return "".join(c if c.isprintable() or c in "\n\t" else " " for c in _ESCAPES.sub("", text))
+    return "".join(c if c.isprintable() or c in "\n\t" else " " for c in re.sub(ESCAPES, "", text))
 
 
 def age(seconds: float) -> str:

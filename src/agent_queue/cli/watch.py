@@ -1,5 +1,6 @@
 """aq watch"""
 
+import signal
 import sys
 import time
 from typing import Any
@@ -8,6 +9,7 @@ import click
 
 from agent_queue.cli.render import status_lines
 from agent_queue.cli.screen import Screen
+from agent_queue.core.errors import EXIT_INTERRUPTED
 from agent_queue.wiring import opened
 
 TOP, TO_LINE_END, TO_SCREEN_END = "\x1b[H", "\x1b[K", "\x1b[J"
@@ -26,6 +28,7 @@ def command(root: str | None, *, seconds: float) -> None:
     if not sys.stdout.isatty():
         click.echo("\n".join(status_lines(app.status(), Screen.here())))
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_INTERRUPTED))  # the terminal is given back then too
     sys.stdout.write(OWN_SCREEN)
     try:
         while True:

@@ -7,6 +7,7 @@ depth over 20 and more than 64 KiB are refused: an instruction file needs none o
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import yaml
@@ -143,11 +144,9 @@ def insert(head: str, lines: Mapping[str, str]) -> str:
     """
     before = read(head)
     longer = head + ("" if not head or head.endswith("\n") else "\n") + "".join(f"{k}: {v}\n" for k, v in lines.items())
-    try:
-        if list(read(longer)) == [*before, *lines]:
-            return longer
-    except NodeError:
-        pass
+    with suppress(NodeError):
+        read(longer)
+        return longer
     kept = {quoted(key): _written(node) for key, (_, node) in before.items() if key not in lines}
     return "".join(f"{key}: {value}\n" for key, value in {**kept, **lines}.items())
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import assert_never
+from typing import assert_never, get_args
 
 from agent_queue.core.errors import BusyError, IllegalMoveError
 from agent_queue.core.history import Entry, History
@@ -12,11 +12,8 @@ from agent_queue.core.outcome import FAILURES, Broke, Done, Failure, Fault, Held
 from agent_queue.core.retry import NEVER, Retry, may_retry, wait_before
 
 _ENDINGS: dict[Stage, tuple[type[Outcome], ...]] = {
-    Stage.INBOX: (Refused,),
-    Stage.BUILDING: (Done, Broke, Held, Refused),
-    Stage.REVIEW: (Done, Broke, Held, Refused),
-    Stage.TESTING: (Done,),
-}
+    Stage.INBOX: (Refused,), Stage.BUILDING: get_args(Outcome), Stage.REVIEW: get_args(Outcome), Stage.TESTING: (Done,),
+}  # fmt: skip
 """What can end where: a job that never started has no attempt to give back, and testing is a person's stage."""
 
 
@@ -86,8 +83,8 @@ class Move:
             "to": self.target.value, "run": self.run, "attempts": self.attempts, "recoveries": self.recoveries,
             "next_eligible": self.next_eligible, "fresh": self.fresh,
         }  # fmt: skip
-        told = {"result": self.result, "failure": self.failure}
-        return entry | {key: value.value for key, value in told.items() if value is not None}
+        told = (("result", self.result), ("failure", self.failure))
+        return entry | {key: value.value for key, value in told if value is not None}
 
 
 def begin(job: Job) -> Move:
@@ -98,7 +95,6 @@ def begin(job: Job) -> Move:
 
 def decide(job: Job, outcome: Outcome, policy: Policy, now: datetime, roll: float) -> Move:
     """Say where a job goes after its work in building, or its verify in review, or before it could start.
-
     `now` is aware; `roll` in [0, 1) comes from the caller's dice.
 
     Raises:
@@ -121,33 +117,29 @@ def decide(job: Job, outcome: Outcome, policy: Policy, now: datetime, roll: floa
 
 
 def _onward(job: Job, policy: Policy) -> Move:
-    match job.stage:
-        case Stage.BUILDING:
-            return _move(Kind.ADVANCE, job, Stage.REVIEW, result=Result.REVIEW)
-        case Stage.REVIEW:
-            return _move(Kind.ADVANCE, job, Stage.TESTING, result=Result.TESTING)
-        case Stage.TESTING if policy.auto_ship:
-            return _move(Kind.SHIP, job, Stage.SHIPPED, result=Result.SHIPPED)
-        case _:
-            raise IllegalMoveError(f"{job.id} lies in {job.stage} and has no work to end there")
+    if job.stage is Stage.BUILDING:
+        return _move(Kind.ADVANCE, job, Stage.REVIEW, result=Result.REVIEW)
+    if job.stage is Stage.REVIEW:
+        return _move(Kind.ADVANCE, job, Stage.TESTING, result=Result.TESTING)
+    if policy.auto_ship:
+        return ship(job)
+    raise IllegalMoveError(f"{job.id} lies in {job.stage}: it waits there for a person")
 
 
 def _broken(job: Job, kind: Failure, reason: str, policy: Policy, now: datetime, roll: float) -> Move:
-    past, rule = job.past, FAILURES[kind]
-    if rule.fault is Fault.MACHINE:
+    past, result = job.past, FAILURES[kind].result
+    if FAILURES[kind].fault is Fault.MACHINE:
         if past.recoveries < policy.max_recoveries:
             return _move(Kind.RECOVER, job, Stage.INBOX, recoveries=past.recoveries + 1, result=Result.RECOVERED,
                          failure=kind, reason=reason)  # fmt: skip
-        return _move(Kind.FAIL, job, Stage.FAILED, result=rule.result, failure=kind,
-                     reason=f"{reason}; it did so {past.recoveries + 1} times")  # fmt: skip
-    if not may_retry(kind, policy.retry):
-        return _move(Kind.FAIL, job, Stage.FAILED, result=rule.result, failure=kind, reason=reason)
-    wait = wait_before(past.attempts, policy.retry, roll)
-    if wait is None:
-        return _move(Kind.FAIL, job, Stage.FAILED, result=Result.RETRIES_EXHAUSTED, failure=kind,
-                     reason=f"gave up after {past.attempts} attempts: {reason}")  # fmt: skip
-    return _move(Kind.RETRY, job, Stage.INBOX, next_eligible=now.timestamp() + wait if wait else 0.0,
-                 result=Result.RETRY, failure=kind, reason=reason)  # fmt: skip
+        reason = f"{reason}; it did so {past.recoveries + 1} times"
+    elif may_retry(kind, policy.retry):
+        wait = wait_before(past.attempts, policy.retry, roll)
+        if wait is not None:
+            return _move(Kind.RETRY, job, Stage.INBOX, next_eligible=now.timestamp() + wait if wait else 0.0,
+                         result=Result.RETRY, failure=kind, reason=reason)  # fmt: skip
+        result, reason = Result.RETRIES_EXHAUSTED, f"gave up after {past.attempts} attempts: {reason}"
+    return _move(Kind.FAIL, job, Stage.FAILED, result=result, failure=kind, reason=reason)
 
 
 def pending(job: Job, policy: Policy) -> bool:
@@ -252,9 +244,7 @@ def _move(
     past = job.past
     return Move(
         kind=kind, job=job.id, origin=job.stage, target=target, seq=past.seq + 1,
-        run=past.run if run is None else run,
-        attempts=past.attempts if attempts is None else attempts,
-        recoveries=past.recoveries if recoveries is None else recoveries,
-        result=result, failure=failure, next_eligible=next_eligible,
-        fresh=past.fresh if fresh is None else fresh, reason=reason,
+        run=past.run if run is None else run, attempts=past.attempts if attempts is None else attempts,
+        recoveries=past.recoveries if recoveries is None else recoveries, fresh=past.fresh if fresh is None else fresh,
+        result=result, failure=failure, next_eligible=next_eligible, reason=reason,
     )  # fmt: skip

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+from agent_queue.core.errors import EXIT_FAILED, EXIT_OK
 from agent_queue.demo.screen import bold
 from agent_queue.demo.stage import Theatre
 from agent_queue.demo.story import SCENES
@@ -42,15 +43,16 @@ def _next(theatre: Theatre, kept: Path | None) -> Iterator[str]:
 
 
 def _agents(theatre: Theatre) -> Iterator[str]:
-    engines = json.loads(theatre.aq("doctor", "--json"))["engines"]
-    there = [engine for engine in engines if engine["program"] and engine["name"] != "shell"]
+    # It ends with 1 when this machine lacks something: that is for `aq doctor` to say, and no defect of the story.
+    engines = json.loads(theatre.aq("doctor", "--json", fine=(EXIT_OK, EXIT_FAILED)))["engines"]
+    there = [row for row in engines if row["program"] and row["engine"] != "shell"]
     yield bold("Your own agents") + (": found on this machine" if there else ": none found on this machine")
-    for engine in there:
-        yield f"  {engine['name']:<10} {engine['program']}"
+    for row in there:
+        yield f"  {row['engine']:<10} {row['program']}"
     if not there:
-        known = [engine for engine in engines if engine["name"] in ("claude", "codex")]
-        yield from (f"  {engine['name']:<10} {engine['hint']}" for engine in known)
-    name = there[0]["name"] if there else "claude"
+        known = [row for row in engines if row["engine"] in ("claude", "codex")]
+        yield from (f"  {row['engine']:<10} {row['hint']}" for row in known)
+    name = there[0]["engine"] if there else "claude"
     yield "To use one, in a repository of yours:"
     yield "  aq init"
     yield f"  echo 'Add a test for the parser, and make it pass.' | aq add - --engine {name} --yolo --name parser-test"

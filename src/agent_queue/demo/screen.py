@@ -72,9 +72,9 @@ def board(status: Mapping[str, Any], ids: Mapping[str, str]) -> list[str]:
 
 
 def waiting(status: Mapping[str, Any], ids: Mapping[str, str]) -> list[str]:
-    """Why each waiting job waits."""
+    """Why each waiting job waits, once there is a supervisor that could start it."""
     names = {job: name for name, job in ids.items()}
-    jobs = [job for job in status["jobs"] if job["waiting_for"]]
+    jobs = [job for job in status["jobs"] if job["waiting_for"] and status["supervisor"]]
     return [f"{names.get(job['id'], job['id'])} waits: {', '.join(job['waiting_for'])}" for job in jobs]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from agent_queue.core.errors import AqError, UnavailableError
+from agent_queue.core.errors import EXIT_OK, AqError, UnavailableError
 from agent_queue.demo.story import CONFIGURATION, REPOSITORY, SCENES
 
 LIMIT_S = 30.0
@@ -70,17 +70,17 @@ class Theatre:
             self.ids[file.stem] = file.stem
         return f"cp {' '.join(f'jobs/{file.name}' for file in files)} queue/inbox/"
 
-    def aq(self, *arguments: str) -> str:
+    def aq(self, *arguments: str, fine: tuple[int, ...] = (EXIT_OK,)) -> str:
         """Run `aq` to its end and return what it printed.
 
         Raises:
-            AqError: it ended with another code than 0.
+            AqError: it ended with a code that is not among the `fine` ones.
         """
         done = subprocess.run(
             self.command(*arguments), env=self._environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
             timeout=LIMIT_S, check=False,
         )  # fmt: skip
-        if done.returncode:
+        if done.returncode not in fine:
             raise AqError(f"`aq {shlex.join(arguments)}` ended with exit code {done.returncode}: {done.stderr.strip()}")
         return done.stdout
 

@@ -10,7 +10,7 @@ from agent_queue.ports import Assignment, Command, Ending, Event, EventKind, Hos
 
 _NO_TOOLS = frozenset(("agent_message", "reasoning", "todo_list", "error"))
 _WRITERS = frozenset(("file_change", "command_execution"))
-_SANDBOX = ("Read-only file system", "Operation not permitted")
+_SANDBOX = ("Read-only file system", "Operation not permitted", "bwrap: ")
 """What a command prints when the sandbox stopped it, on Linux and on macOS."""
 
 

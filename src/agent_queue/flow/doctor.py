@@ -177,9 +177,9 @@ def _contents(facts: Facts) -> Iterator[Finding]:
             "queue", Level.WARN, text, "a crash tears a last line, and nothing is lost by it; else see who wrote it"
         )
     else:
-        yield Finding(
-            "queue", Level.OK, f"{facts['journals_read']} of {facts['journals']} journals read, every line whole"
-        )
+        read, there = facts["journals_read"], facts["journals"]
+        which = f"{there} journals" if read == there else f"the latest {read} of {there} journals"
+        yield Finding("queue", Level.OK, f"{which}: every line can be read")
     if facts["stale"]:
         text = f"{len(facts['stale'])} left-over file{'s' if len(facts['stale']) > 1 else ''} in .aq/tmp"
         fix = (
@@ -196,6 +196,8 @@ def _contents(facts: Facts) -> Iterator[Finding]:
 
 
 def _engines(engines: list[dict[str, Any]]) -> Iterator[Finding]:
+    if engines and not any(row["program"] and row["version"] is not None for row in engines):
+        yield Finding("engines", Level.WARN, "no coding agent was found here", "install one of these, and log in once")
     for row in engines:
         about = row["engine"]
         if row["program"] is None:

@@ -65,7 +65,7 @@ def _command(
     deadline_s, why = deadline(run)
     start = Start(
         folder=folder.path, log=folder.path_of("agent.log"), cwd=opened.place.cwd, argv=command.argv,
-        env={**seen, **said.env, **command.env, **marks}, stdin=command.stdin, deadline_s=deadline_s, deadline_why=why,
+        env={**seen, **command.env, **said.env, **marks}, stdin=command.stdin, deadline_s=deadline_s, deadline_why=why,
         grace_s=tools.settings.run.stop_grace_s, stop=engine.stop,
     )  # fmt: skip
     return start, dropped

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from agent_queue.core import lifecycle
 from agent_queue.core.errors import AqError, BusyError, UsageError
-from agent_queue.core.job import JobId, Stage
+from agent_queue.core.job import FINAL, JobId, Stage
 from agent_queue.core.lifecycle import Job, Move
 from agent_queue.core.outcome import StopReason
 from agent_queue.flow.recover import settle_alone
@@ -72,27 +72,43 @@ def cancel(tools: Tools, job: JobId, wait: Patience) -> Stage:
         BusyError: its agent did not end in time. IllegalMoveError: it has ended already.
     """
     found = _found(tools.queue, job)
-    if found.stage in (Stage.SHIPPED, Stage.FAILED):
+    if found.stage in FINAL:
         return lifecycle.cancel(found).target  # raises: there is nothing to cancel
-    lock = tools.queue.lock(job)
-    if lock is not None:
-        lock.close()
-        if found.stage is not Stage.BUILDING:
-            return _person_move(tools, job, lifecycle.cancel).target
-    folder = run_folder(tools, found)
-    path = current(folder) if found.stage is Stage.REVIEW else folder.path
-    if path:
-        tools.processes.ask_stop(path, StopReason.CANCEL)
-
-    def settled() -> bool:
-        now = tools.queue.job(job)
-        if now is None or now.stage not in (Stage.BUILDING, Stage.REVIEW):
-            return True
-        return settle_alone(tools, job)
-
-    if not wait(settled, seconds=CANCEL_WAIT_S):
+    if not wait(lambda: _cancelled(tools, job), seconds=CANCEL_WAIT_S):
         raise BusyError(f"{job} was told to stop, and has not ended yet", hint="`aq status` shows when it has")
     return _found(tools.queue, job).stage
+
+
+def _cancelled(tools: Tools, job: JobId) -> bool:
+    """Take the next step towards the end of a job; True when it has come to one."""
+    found = tools.queue.job(job)
+    if found is None or found.stage in FINAL:
+        return True
+    lock = tools.queue.lock(job)
+    if lock is None:
+        _ask_stop(tools, found)
+        return False
+    lock.close()
+    if found.stage is Stage.BUILDING:
+        _ask_stop(tools, found)  # it has ended, or never started: judged as one that was cancelled
+        settle_alone(tools, job)
+        return False
+    try:
+        _person_move(tools, job, lifecycle.cancel)
+    except BusyError:
+        return False  # it came into work just now
+    return True
+
+
+def _ask_stop(tools: Tools, job: Job) -> None:
+    """Have its agent, or its verify, stopped; one that waits or rests has neither."""
+    path = ""
+    if job.stage is Stage.BUILDING and job.past.run:
+        path = run_folder(tools, job).path
+    elif job.stage is Stage.REVIEW:
+        path = current(run_folder(tools, job))
+    if path and tools.processes.stopped(path) is None:
+        tools.processes.ask_stop(path, StopReason.CANCEL)
 
 
 def _person_move(tools: Tools, job: JobId, decide: Callable[[Job], Move]) -> Move:

@@ -110,6 +110,8 @@ def _end(run: Run, tools: Tools, folder: RunFolder) -> Steps[Outcome]:
             kept = yield Deed(lambda: tools.workspaces.keep(run.id, opened.place, why, lock))
     except AqError as error:
         kept, note = Kept(facts={}, changed=None), with_hint(error)
+    if kept.note:
+        tools.tell(f"{run.id}: {kept.note}")
     reader = yield from _read(tools, folder, opened)
     outcome = _judged(tools, stopped, exit_, reader, kept)
     if note and isinstance(outcome, Done):

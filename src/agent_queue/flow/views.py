@@ -87,7 +87,7 @@ def _engine(row: "Row") -> str | None:
 def doing(stage: Stage, work: "Work | None", *, supervised: bool, now: float) -> dict[str, Any]:
     """What happens to a job in work, in words, and for how long it has been silent. `now` is in epoch seconds."""
     silent_s: float | None = None
-    if work is not None and work["alive"]:
+    if work is not None and work["alive"] and not work["recorded"]:
         last = work["written_at"] or work["started_at"]
         silent_s = round(max(now - last, 0.0), 1) if last else None
         words = "stopping" if work["stopping"] else "verifying" if stage is Stage.REVIEW else "running"

@@ -4,7 +4,7 @@ import os
 
 from agent_queue.core.errors import AqError
 from agent_queue.system import kernel
-from agent_queue.system.files import FOLDER_MODE, Disk, storage_error
+from agent_queue.system.files import Disk, storage_error
 from agent_queue.system.layout import Layout
 
 CONFIGURATION = """\
@@ -43,7 +43,6 @@ def create(layout: Layout) -> bool:
         hint = "give a folder on a local disk with --root or AGENT_QUEUE_ROOT"
         raise AqError(f"{layout.root} is on {kind}, whose locks and renames a queue cannot rely on", hint=hint)
     try:
-        os.makedirs(layout.root, FOLDER_MODE, exist_ok=True)
         disk = Disk(layout.scratch)
         for folder in layout.folders():
             disk.folder(folder)

@@ -43,7 +43,8 @@ def waiting_or_invalid(path: str, job: JobId, past: History, defaults: Manifest,
         return Invalid(name=name, stage=Stage.INBOX, problem=problem)
 
     try:
-        with open(path, "rb") as file:
+        # Opened without waiting: a named pipe would have us wait for its writer for ever.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):
                 return invalid(f"{name}: not a regular file")
@@ -52,6 +53,8 @@ def waiting_or_invalid(path: str, job: JobId, past: History, defaults: Manifest,
     except ManifestError as error:
         return invalid(str(error))
     except FileNotFoundError:
+        if os.path.islink(path):
+            return invalid(f"{name}: a link to {os.readlink(path)}, which is not there")
         raise
     except OSError as error:
         return invalid(f"{name}: cannot be read: {error.strerror}")

@@ -157,6 +157,7 @@ class FolderQueue:
         if past.stage is None or past.origin is None:
             return False
         source, target = self._layout.job(past.origin, job.id), self._layout.job(past.stage, job.id)
+        self._disk.sync_file(self._layout.journal(job.id))  # whoever announced the move may have died before the flush
         if os.path.lexists(target) and os.path.lexists(source) and os.path.samefile(source, target):
             self._disk.remove(source)  # a link without its unlink, where the system cannot rename safely
         elif not self._disk.move(source, target):

@@ -36,9 +36,9 @@ same name, what it says as values of `KEYS`, what its journal says or None. List
 class Glance:
     """Lists the queue. `key` changes whenever the settings may have, which empties the cache."""
 
-    def __init__(self, layout: Layout, disk: Disk, answers: Answers, key: str) -> None:
+    def __init__(self, layout: Layout, answers: Answers, key: str) -> None:
         self._layout = layout
-        self._disk = disk
+        self._disk = Disk(layout.scratch, durable=False)  # a cache may be lost, and settings need not be read for it
         self._answers = answers
         self._key = [VERSION, key]
         self._known: dict[str, Any] = {}

@@ -75,7 +75,7 @@ class Inbox:
     def _changed_names(self) -> list[str]:
         """Paths that came or went since the last full look, told by folder times and names alone."""
         paths: list[str] = []
-        for stage in Stage:
+        for stage in reversed(Stage):  # the inbox last: a copy there of a job that lies elsewhere is the duplicate
             folder = self._layout.stage(stage)
             modified = os.stat(folder).st_mtime_ns
             if self._folder_times.get(stage) == modified:

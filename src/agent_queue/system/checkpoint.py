@@ -7,6 +7,7 @@ with the agent's HEAD as well where that is not in it. The branch moves by compa
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 from agent_queue.system.git import Git
 
 INDEX_PREFIX = "aq-index-"
+STALE_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,8 @@ class Saved:
     commit: str
     tree: str
     new: bool
+    missed: tuple[str, ...] = ()
+    """What could not be saved, in git's words."""
     files_changed: int = 0
     lines_added: int = 0
     lines_deleted: int = 0
@@ -38,34 +42,72 @@ def checkpoint(git: Git, *, branch: str, base: str, message: str, own_worktree: 
         GitError: git refused; the branch is as it was.
     """
     folder = git.run("rev-parse", "--absolute-git-dir")
-    if own_worktree:
-        with suppress(FileNotFoundError):
-            os.unlink(os.path.join(folder, "index.lock"))
     ref = f"refs/heads/{branch}"
+    remove_locks(folder, ref, own_worktree=own_worktree)
     tip = git.ask("rev-parse", "-q", "--verify", ref)
     head = git.ask("rev-parse", "-q", "--verify", "HEAD^{commit}")
     with _index(folder) as index:
-        own = replace(git, env={**git.env, "GIT_INDEX_FILE": index})
-        own.run("add", "-A", "--ignore-errors", ".", limit_s=600)
-        tree = own.run("write-tree", limit_s=600)
+        tree, missed = _written(git, index)
         commit = _commit(git, tree, tip, head, message)
         if commit != tip:
             git.run("update-ref", "--no-deref", "-m", "aq: checkpoint", ref, commit, tip or "0" * len(commit))
         if own_worktree and git.ask("symbolic-ref", "-q", "HEAD") == ref:
             _take_over(folder, index)
-    return _measured(git, base, Saved(commit=commit, tree=tree, new=commit != tip))
+    return _measured(git, base, Saved(commit=commit, tree=tree, new=commit != tip, missed=tuple(missed)))
+
+
+def present(git: Git) -> str:
+    """The tree of what lies in the work tree now, as a checkpoint would save it. Nothing changes by asking.
+
+    Raises:
+        GitError: git refused.
+    """
+    with _index(git.run("rev-parse", "--absolute-git-dir")) as index:
+        return _written(git, index)[0]
+
+
+def remove_locks(folder: str, ref: str, *, own_worktree: bool) -> None:
+    """Remove what a killed git left of the job: the lock of its branch and, in a worktree of its own, any lock there.
+
+    Nobody but the job's processes takes these, and none of them lives. Every other lock is somebody else's.
+    """
+    stale = [f"{_common(folder)}/{ref}.lock"]
+    if own_worktree:
+        stale += [os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".lock")]
+    for path in stale:
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+def _common(folder: str) -> str:
+    """The folder of the repository that a worktree's git folder belongs to."""
+    try:
+        with open(os.path.join(folder, "commondir"), encoding="utf-8", errors="surrogateescape") as file:
+            return os.path.normpath(os.path.join(folder, file.read().strip()))
+    except FileNotFoundError:
+        return folder
+
+
+def _written(git: Git, index: str) -> tuple[str, list[str]]:
+    """The tree of the work tree, written by way of this index, and git's complaints about what could not be read."""
+    own = replace(git, env={**git.env, "GIT_INDEX_FILE": index})
+    missed = own.attempt("add", "-A", "--ignore-errors", ".", limit_s=600)
+    return own.run("write-tree", limit_s=600), missed
 
 
 @contextmanager
 def _index(folder: str) -> Iterator[str]:
     """A copy of the current index under a name of its own; leftovers of killed checkpoints are swept first.
 
-    A fixed name would leave a stale lock behind after a kill and block every later checkpoint.
+    A fixed name would leave a stale lock behind after a kill and block every later checkpoint. In a user's checkout a
+    young one may be in use: jobs whose locks differ save there at once.
     """
     for name in os.listdir(folder):
+        path = os.path.join(folder, name)
         if name.startswith(INDEX_PREFIX):
             with suppress(OSError):
-                os.unlink(os.path.join(folder, name))
+                if time.time() - os.stat(path).st_mtime > STALE_S:
+                    os.unlink(path)
     path = os.path.join(folder, INDEX_PREFIX + secrets.token_hex(6))
     with suppress(FileNotFoundError):
         shutil.copyfile(os.path.join(folder, "index"), path)

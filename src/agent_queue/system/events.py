@@ -8,14 +8,14 @@ import os
 import selectors
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from agent_queue.ports import FileChange, Woken
 from agent_queue.system import kernel
-from agent_queue.system.processes import MachineProcesses
-from agent_queue.system.records import alive
+from agent_queue.system.processes import PIDFDS, MachineProcesses
 from agent_queue.system.watch import FolderWatch
 
 if TYPE_CHECKING:
@@ -34,8 +34,9 @@ class MachineEvents:
         self._selector = selectors.DefaultSelector()
         self._folders = FolderWatch(folders)
         self._pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
-        self._finished: list[tuple[str, Any]] = []
+        self._finished: deque[tuple[str, Any]] = deque()
         self._signals: list[str] = []
+        self._watched: set[str] = set()
         self._looked_at: dict[str, int] = {}
         self._workers: ThreadPoolExecutor | None = None
         self._handlers: dict[int, Any] = {}
@@ -63,20 +64,16 @@ class MachineEvents:
 
     def watch_process(self, folder: str) -> bool:
         """Wake when the shim of this run folder ends; False when there is none alive to watch."""
-        shim = self._processes.child(folder)
-        if shim is None:
-            running = self._processes.running(folder)
-            if running is None or not alive(running):
-                return False
-            shim = int(running["shim"])
-        if not hasattr(os, "pidfd_open"):
-            self._looked_at[folder] = shim
+        if folder in self._watched:
             return True
-        try:
-            fd = os.pidfd_open(shim)
-        except ProcessLookupError:
+        shim = self._processes.watched(folder)
+        if shim is None:
             return False
-        self._selector.register(fd, selectors.EVENT_READ, (folder, shim))
+        self._watched.add(folder)
+        if PIDFDS:
+            self._selector.register(shim, selectors.EVENT_READ, ("ended", folder))
+        else:
+            self._looked_at[folder] = shim
         return True
 
     def later(self, key: str, deed: Callable[[], Any]) -> None:
@@ -102,20 +99,23 @@ class MachineEvents:
                         os.read(key.fd, 4096)
                 case "files":
                     files += self._folders.drain()
-                case (folder, pid):
+                case ("ended", folder):
                     self._selector.unregister(key.fd)
+                    with suppress(ChildProcessError):  # one that was adopted or forked is not our child
+                        os.waitid(os.P_PIDFD, key.fd, os.WEXITED | os.WNOHANG)
                     os.close(key.fd)
-                    _reap(pid)
                     ended.append(folder)
         ended += self._look()
-        finished, self._finished = self._finished, []
+        self._watched.difference_update(ended)
+        finished = [self._finished.popleft() for _ in range(len(self._finished))]
         signals, self._signals = self._signals, []
         return Woken(ended=ended, finished=finished, signals=signals, files=files)
 
     def _look(self) -> list[str]:
         ended = []
         for folder, shim in self._looked_at.items():
-            _reap(shim)
+            with suppress(ChildProcessError):
+                os.waitpid(shim, os.WNOHANG)
             if not kernel.start_time(shim):
                 ended.append(folder)
         for folder in ended:
@@ -134,12 +134,6 @@ class MachineEvents:
         self._finished.append((key, value))
         with suppress(BlockingIOError):
             os.write(self._pipe[1], b"\0")
-
-
-def _reap(pid: int) -> None:
-    """A shim of ours leaves a zombie until it is waited for; one that was adopted is not our child."""
-    with suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
 
 
 def wait_until(ready: Callable[[], bool], *, seconds: float, every_s: float = 0.01) -> bool:

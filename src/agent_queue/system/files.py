@@ -96,24 +96,21 @@ class Disk:
         Raises:
             StorageError: a line is not wholly written or flushed. What is torn is skipped by every reader.
         """
-        opened: list[tuple[str, int]] = []
-        new_folders: set[str] = set()
+        opened: list[tuple[str, bytes, int]] = []
         try:
             for path, line in lines:
-                fd, fresh = self._open_for_append(path)
-                opened.append((path, fd))
-                if fresh:
-                    new_folders.add(os.path.dirname(path))
-                self._write_line(fd, path, line)
-            if durable:
-                for path, fd in opened:
-                    self._flush(fd, path)
-        finally:
-            for _, fd in opened:
-                self._calls.close(fd)
-        if durable:
-            for folder in sorted(new_folders):
+                opened.append((path, line, self._open_for_append(path)))
+            # Names first: then a file that holds anything is known to have a safe name, whoever began it and died.
+            empty = {os.path.dirname(path) for path, _, fd in opened if not os.fstat(fd).st_size}
+            for folder in sorted(empty):
                 self.sync_folder(folder)
+            for path, line, fd in opened:
+                self._write_line(fd, path, line)
+            for path, _, fd in opened if durable else ():
+                self._flush(fd, path)
+        finally:
+            for _, _, fd in opened:
+                self._calls.close(fd)
 
     def move(self, source: str, target: str) -> bool:
         """Rename into a place that is free; False when `source` is gone or `target` is taken. Not yet flushed."""
@@ -150,9 +147,16 @@ class Disk:
 
     def sync_folder(self, path: str) -> None:
         """Put a folder's names on the disk."""
+        self._sync(path, os.O_RDONLY | os.O_DIRECTORY)
+
+    def sync_file(self, path: str) -> None:
+        """Put on the disk what another process wrote, and may have died before it flushed."""
+        self._sync(path, os.O_RDONLY)
+
+    def _sync(self, path: str, flags: int) -> None:
         if not self._durable:
             return
-        fd = self._calls.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fd = self._calls.open(path, flags | os.O_CLOEXEC)
         try:
             self._flush(fd, path)
         finally:
@@ -176,12 +180,8 @@ class Disk:
             self._calls.close(fd)
         return temporary
 
-    def _open_for_append(self, path: str) -> tuple[int, bool]:
-        flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
-        try:
-            return self._calls.open(path, flags), False
-        except FileNotFoundError:
-            return self._calls.open(path, flags | os.O_CREAT, FILE_MODE), True
+    def _open_for_append(self, path: str) -> int:
+        return self._calls.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
 
     def _write_line(self, fd: int, path: str, line: bytes) -> None:
         size = os.fstat(fd).st_size

@@ -26,7 +26,7 @@ IDENTITY = {
 
 
 class GitError(AqError):
-    """git refused; the text is its own last line."""
+    """git refused; the text is its own first complaint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +45,29 @@ class Git:
         """
         code, output, errors = self._call(arguments, limit_s)
         if code:
-            last = errors.strip().splitlines()[-1:] or [f"exit code {code}"]
-            raise GitError(f"git {arguments[0]} in {self.folder}: {last[0]}")
+            raise self._error(arguments, code, errors)
         return output.removesuffix("\n")
+
+    def attempt(self, *arguments: str, limit_s: float = LIMIT_S) -> list[str]:
+        """Run git where exit code 1 means that only a part could be done; returns its complaints about the rest.
+
+        Raises:
+            GitError: as `run`, but for exit code 1.
+        """
+        code, _, errors = self._call(arguments, limit_s)
+        if code not in (0, 1):
+            raise self._error(arguments, code, errors)
+        return [line.removeprefix("error: ") for line in errors.splitlines() if line.startswith("error: ")]
 
     def ask(self, *arguments: str) -> str | None:
         """Run git; what it printed, or None when it ended with another code than 0."""
         code, output, _ = self._call(arguments, LIMIT_S)
         return None if code else output.removesuffix("\n")
+
+    def _error(self, arguments: Sequence[str], code: int, errors: str) -> GitError:
+        lines = errors.strip().splitlines() or [f"exit code {code}"]
+        told = next((line for line in lines if line.startswith(("fatal: ", "error: "))), lines[-1])
+        return GitError(f"git {arguments[0]} in {self.folder}: {told}")
 
     def _call(self, arguments: Sequence[str], limit_s: float) -> tuple[int, str, str]:
         flags = [part for flag in FLAGS for part in ("-c", flag)]

@@ -3,17 +3,24 @@
 import json
 import os
 import signal
+import struct
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import suppress
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from agent_queue.core.outcome import Exit, StopReason
 from agent_queue.ports import Lock, Start
 from agent_queue.system import kernel, shim
 from agent_queue.system.files import Disk
 from agent_queue.system.records import alive, read_object
+
+if TYPE_CHECKING:
+    from agent_queue.system.nursery import Nursery
+
+PIDFDS = hasattr(os, "pidfd_open")
 
 
 class MachineProcesses:
@@ -22,41 +29,70 @@ class MachineProcesses:
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
         self._python = getattr(sys, "_base_executable", "") or sys.executable
-        self._shim = _compiled_shim()
+        self._shim = _compiled(shim)
+        self._nursery: Nursery | None = None
         self._children: dict[str, int] = {}
+
+    @contextmanager
+    def warm(self) -> Iterator[None]:
+        """Have shims forked from a warm parent while the context is open: that is five times cheaper. Linux only."""
+        if not PIDFDS:
+            yield
+            return
+        from agent_queue.system import nursery, warm_parent
+
+        package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        self._nursery = nursery.Nursery(self._python, _compiled(warm_parent), package)
+        try:
+            yield
+        finally:
+            self._nursery.close()
+            self._nursery = None
 
     def start(self, start: Start, lock: Lock) -> None:
         """Start a shim; it holds `lock` from now on, beside whoever else does. Call it from the main thread only."""
-        stop = start.stop
-        options = {
-            "locks": ":".join(map(str, lock.filenos())),
-            "boot": kernel.boot_id(),
-            "deadline": f"{start.deadline_s:.3f}" if start.deadline_s else "",
-            "why": start.deadline_why.value,
-            "grace": f"{start.grace_s:.3f}",
-            "signal": str(int(getattr(signal, stop.signal))),
-            "target": stop.target.value,
-        }
-        text = ";".join(f"{key}={value}" for key, value in options.items())
-        argv = [self._python, "-I", "-S", self._shim, start.folder, start.cwd, text, *start.argv]
-        actions: list[tuple[Any, ...]] = [
-            (os.POSIX_SPAWN_OPEN, 0, start.stdin or os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, start.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
-            (os.POSIX_SPAWN_DUP2, 1, 2),
-        ]
-        for number in lock.filenos():
+        options = _options(start)
+        stdin = os.open(start.stdin or os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        log = os.open(start.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            shim = None
+            if self._nursery is not None:
+                files = (stdin, log, *lock.filenos())
+                shim = self._nursery.fork(start.folder, start.cwd, options, start.argv, start.env, files)
+            self._children[start.folder] = self._spawned(start, options, stdin, log, lock) if shim is None else shim
+        finally:
+            os.close(stdin)
+            os.close(log)
+
+    def _spawned(self, start: Start, options: str, stdin: int, log: int, lock: Lock) -> int:
+        numbers = lock.filenos()
+        options = f"{options};locks={':'.join(map(str, numbers))}"
+        argv = [self._python, "-I", "-S", self._shim, start.folder, start.cwd, options, *start.argv]
+        actions = [(os.POSIX_SPAWN_DUP2, stdin, 0), (os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2)]
+        for number in numbers:
             os.set_inheritable(number, True)
         try:
             pid = os.posix_spawn(self._python, argv, dict(start.env), file_actions=actions, setsid=True)
         finally:
-            for number in lock.filenos():
+            for number in numbers:
                 os.set_inheritable(number, False)
-        self._children[start.folder] = pid
+        return os.pidfd_open(pid) if PIDFDS else pid
 
-    def child(self, folder: str) -> int | None:
-        """The shim that was just started for this folder, once: it has no run.json yet, but being our child it is safe
-        to name by its pid."""
-        return self._children.pop(folder, None)
+    def watched(self, folder: str) -> int | None:
+        """A pidfd of this folder's shim, to be closed by the caller, or its pid on a system that has none.
+
+        None when no shim of this folder lives. One that was just started has no run.json yet: it is known as our child.
+        """
+        child = self._children.pop(folder, None)
+        running = self.running(folder) if child is None else None
+        if running is None or not alive(running):
+            return child
+        if not PIDFDS:
+            return int(running["shim"])
+        try:
+            return os.pidfd_open(running["shim"])
+        except ProcessLookupError:
+            return None
 
     def running(self, folder: str) -> Mapping[str, Any] | None:
         """What run.json says, None before it is there."""
@@ -146,10 +182,32 @@ def _undying(pid: int) -> bool:
     return False
 
 
-def _compiled_shim() -> str:
-    """The shim's cached bytecode saves its compilation at every start; its source serves as well."""
-    cached = getattr(shim, "__cached__", "")
-    return cached if cached and os.path.exists(cached) else str(shim.__file__)
+def _options(start: Start) -> str:
+    """What the shim is told besides the locks, as its docstring lists it."""
+    stop = start.stop
+    options = {
+        "boot": kernel.boot_id(),
+        "deadline": f"{start.deadline_s:.3f}" if start.deadline_s else "",
+        "why": start.deadline_why.value,
+        "grace": f"{start.grace_s:.3f}",
+        "signal": str(int(getattr(signal, stop.signal))),
+        "target": stop.target.value,
+    }
+    return ";".join(f"{key}={value}" for key, value in options.items())
+
+
+def _compiled(program: ModuleType) -> str:
+    """A program's cached bytecode saves its compilation at every start; its source serves as well."""
+    cached, source = getattr(program, "__cached__", ""), str(program.__file__)
+    try:
+        with open(cached, "rb") as file:
+            head = file.read(16)
+        now = os.stat(source)
+    except OSError:
+        return source
+    # Run by its name, bytecode of an older source is not noticed by Python: flags 0, then time and size of the source.
+    stamp = struct.pack("<III", 0, int(now.st_mtime) & 0xFFFFFFFF, now.st_size & 0xFFFFFFFF)
+    return cached if head[4:] == stamp else source
 
 
 _REASONS = frozenset(StopReason)

@@ -18,6 +18,7 @@ import time
 LINUX = sys.platform.startswith("linux")
 TERM, CHLD, ALRM, HUP, INT = 15, int(_signal.SIGCHLD), 14, 1, 2
 PR_SET_CHILD_SUBREAPER = 36
+MOST_FILES = 1 << 16
 RETRY_S = 0.002
 SLOWEST_RETRY_S = 1.0
 
@@ -26,8 +27,12 @@ def main(folder: str, cwd: str, options: dict[str, str], argv: list[str]) -> Non
     """Run one agent from start to recorded end. Returns when its whole tree is gone."""
     began = time.monotonic()
     locks = [int(number) for number in options.get("locks", "").split(":") if number]
-    for number in locks:
+    free = 3
+    for number in sorted(locks):
         posix.set_inheritable(number, False)  # a daemonised child of the agent would hold the job alive for ever
+        posix.closerange(free, number)
+        free = number + 1
+    posix.closerange(free, MOST_FILES)  # what the supervisor itself was started with, e.g. a shell's own lock
     _signal.pthread_sigmask(_signal.SIG_BLOCK, (TERM, CHLD, ALRM))
     for number in (HUP, INT):
         _signal.signal(number, _signal.SIG_IGN)

@@ -8,7 +8,7 @@ from agent_queue.core.history import History
 from agent_queue.core.job import JobId, wip_branch
 from agent_queue.core.manifest import Manifest, Workspace
 from agent_queue.ports import Kept, Lock, Place, Plan
-from agent_queue.system.checkpoint import checkpoint
+from agent_queue.system.checkpoint import checkpoint, present, remove_locks
 from agent_queue.system.difference import Difference, Form, difference
 from agent_queue.system.git import Git, GitError, repository
 
@@ -21,7 +21,7 @@ class MachineWorkspaces:
     """Satisfies `ports.Workspaces`. `folder` holds one worktree per job."""
 
     def __init__(self, folder: str) -> None:
-        self._folder = folder
+        self._folder = os.path.realpath(folder)  # as git spells it
 
     def plan(self, manifest: Manifest) -> Plan:
         """Look where a job will work, without starting a process."""
@@ -51,7 +51,8 @@ class MachineWorkspaces:
             _set_aside(user, job, branch, past.run - 1)
         base = self._base(user, past, manifest, branch)
         if not plan.worktree:
-            start = user.run("rev-parse", "HEAD^{tree}")
+            _refuse_if_elsewhere(user, f"refs/heads/{branch}", "")
+            start = present(user)
             return Place(cwd=plan.cwd, root=plan.repository, branch=branch, base=base, start=start)
         path = os.path.join(self._folder, job)
         self._attach(user, path, branch, base)
@@ -79,7 +80,8 @@ class MachineWorkspaces:
             "files_changed": saved.files_changed, "lines_added": saved.lines_added,
             "lines_deleted": saved.lines_deleted,
         }  # fmt: skip
-        return Kept(facts=facts, changed=saved.tree != place.start)
+        note = f"not saved: {'; '.join(saved.missed)}" if saved.missed else ""
+        return Kept(facts=facts, changed=saved.tree != place.start, note=note)
 
     def close(self, job: JobId, past: History) -> str:
         """Remove the worktree when its every tracked and untracked file is on the branch; else say why it stays."""
@@ -144,8 +146,12 @@ class MachineWorkspaces:
         ref = f"refs/heads/{branch}"
         here = Git(path, user.keep_open)
         if os.path.isdir(path) and here.ask("rev-parse", "--is-inside-work-tree") == "true" and _top(here) == path:
+            folder = here.run("rev-parse", "--absolute-git-dir")
+            remove_locks(folder, ref, own_worktree=True)
             if here.ask("symbolic-ref", "-q", "HEAD") != ref or here.ask("rev-parse", "-q", "--verify", ref) is None:
                 self._switch(user, here, branch, base)
+            else:
+                _bring_in_line(here, folder)
             return
         with suppress(OSError):
             os.rmdir(path)  # what a killed `worktree add` leaves may be an empty folder; anything else is refused
@@ -165,6 +171,14 @@ class MachineWorkspaces:
             user.run("branch", "--no-track", branch, base)
         here.run("symbolic-ref", "HEAD", f"refs/heads/{branch}")
         here.run("read-tree", "--reset", "-u", "HEAD", limit_s=600)
+
+
+def _bring_in_line(here: Git, folder: str) -> None:
+    """Mend what a death in the middle left: a checkout cut short, or an index that did not follow its branch."""
+    if not os.path.exists(os.path.join(folder, "index")):
+        here.run("read-tree", "--reset", "-u", "HEAD", limit_s=600)
+    elif here.ask("diff-index", "--cached", "--quiet", "HEAD", "--") is None:
+        here.run("read-tree", "HEAD")  # the index alone: what lies in the files is the job's work
 
 
 def _refuse_if_elsewhere(user: Git, ref: str, path: str) -> None:

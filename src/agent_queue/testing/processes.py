@@ -61,6 +61,8 @@ class FakeProcesses:
     """Run folders in the order in which their processes ended."""
     left: list[Start] = field(default_factory=list)
     """Processes that outlived their shims and wait for a sweep."""
+    asked: list[tuple[str, StopReason]] = field(default_factory=list)
+    """Every stop that somebody asked for: the run folder, and why."""
     most: int = 0
     """How many ran at once, at the most."""
     _live: dict[str, Live] = field(default_factory=dict)
@@ -103,6 +105,7 @@ class FakeProcesses:
         return StopReason(found["why"]) if found is not None else None
 
     def ask_stop(self, folder: str, why: StopReason) -> None:
+        self.asked.append((folder, why))
         if self.stopped(folder) is None:
             self.machine.put(f"{folder}/stop.json", _stop_record(why))
         if folder in self._live:

@@ -1,0 +1,206 @@
+"""Bad input and faults: a clear error that names the place and the next step, and nothing is lost."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .conftest import AQ, Aq, Jobs, wait_for
+
+BAD = {
+    "engine: [a, b]": "2:9: engine: expected text",
+    "yolo: perhaps": "2:7: yolo: expected true or false",
+    "timeout: 12:30": "2:10: timeout: expected a duration",
+    "priority: urgent": "2:11: priority: expected one of critical, high, medium, low",
+    "retry: {max: -1}": "2:14: retry: retry.max must be a whole number",
+    "retry: {max: 1, on: [auth]}": "cannot retry on 'auth'",
+    "budget: {usd: much}": "2:15: budget: expected an amount above 0",
+    "cwd: &here /tmp": "anchors and aliases are not supported",
+    "cwd: /tmp\ncwd: /var": "3:1: key 'cwd' stands twice (first on line 2)",
+    "cwd: [": "",
+}
+
+
+@pytest.mark.parametrize("head", BAD)
+def test_a_wrong_value_is_refused_by_add_and_lint_and_held_up_when_dropped(aq: Aq, queue: Path, head: str) -> None:
+    path = aq.cwd / "bad.md"
+    path.write_text(f"---\n{head}\n---\nbody\n")
+    for command in ("add", "lint"):
+        ran = aq(command, path, check=65)
+        assert BAD[head] in ran.err + ran.out
+        assert "bad.md:" in ran.err + ran.out
+    assert list((queue / "inbox").iterdir()) == []
+    (queue / "inbox/bad.md").write_bytes(path.read_bytes())
+    (queue / "inbox/good.md").write_text(f"---\nengine: shell\ncwd: {aq.cwd}\n---\ntrue\n")
+    aq("run", "--once")
+    assert (queue / "inbox/bad.md").exists()
+    assert (queue / "review/good.md").exists()
+    assert BAD[head][:25] in aq("status", "--json").out
+
+
+def test_an_unknown_key_warns_with_a_suggestion_and_is_kept(aq: Aq, jobs: Jobs) -> None:
+    added = aq("add", jobs.write("odd", "true", prioritty="high"))
+    assert "odd.md:3:1: warning: unknown key 'prioritty' (did you mean 'priority'?)" in added.err
+    assert "prioritty: high" in (jobs.queue / "inbox" / f"{added.out.strip()}.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "the body is empty"),
+        (b"---\nengine: shell\n---\n", "the body is empty"),
+        (b"---\nengine: shell\n", "is never closed"),
+        (b"caf\xe9\n", "x.md:1:4: byte 0xe9 is not UTF-8"),
+    ],
+)
+def test_a_body_that_is_none(aq: Aq, queue: Path, data: bytes, said: str) -> None:
+    path = aq.cwd / "x.md"
+    path.write_bytes(data)
+    assert said in aq("add", "--engine", "shell", path, check=65).err
+
+
+@pytest.mark.parametrize("body", ["-- dashes first", "- a list", "--help", "x" * 300_000, "\u00e9\u00df\u4e2d"])
+def test_odd_bodies_are_bodies(aq: Aq, jobs: Jobs, body: str) -> None:
+    path = aq.cwd / "body.md"
+    path.write_text(body)
+    job = aq("add", "--engine", "shell", path).out.strip()
+    assert (jobs.queue / "inbox" / f"{job}.md").read_text().endswith(f"---\n{body}")
+
+
+@pytest.mark.parametrize("name", ["Fix login", "..", "a..b", "x.lock", "-dash", ".hidden", "n" * 200, "caf\u00e9"])
+def test_a_bad_name_is_shown_with_a_good_one_and_nothing_is_renamed(aq: Aq, queue: Path, name: str) -> None:
+    path = queue / "inbox" / f"{name}.md"
+    path.write_text(f"---\nengine: shell\ncwd: {aq.cwd}\n---\ntrue\n")
+    aq("run", "--once")
+    assert path.exists()
+    rows = aq("status", "--json").json()["jobs"]
+    if name.startswith("."):
+        assert rows == []
+    else:
+        assert "rename it to" in rows[0]["invalid"]
+
+
+@pytest.mark.parametrize("name", ["../../etc/x", "a/b", "..", "x.lock"])
+def test_a_name_given_to_add_never_leaves_the_inbox(aq: Aq, jobs: Jobs, name: str) -> None:
+    job = aq("add", jobs.write("plain", "true"), "--name", name).out.strip()
+    assert (jobs.queue / "inbox" / f"{job}.md").is_file()
+
+
+def test_the_same_file_twice_is_two_jobs(aq: Aq, jobs: Jobs) -> None:
+    path = jobs.write("same", "true")
+    first, second = aq("add", path).out.strip(), aq("add", path).out.strip()
+    assert second in (f"{first}-2", second)
+    assert first != second
+
+
+def test_one_bad_file_among_many_adds_none(aq: Aq, jobs: Jobs) -> None:
+    good, bad = jobs.write("good", "true"), jobs.write("bad", "true", timeout="soon")
+    ran = aq("add", good, bad, check=65)
+    assert "bad.md:3:10: timeout" in ran.err
+    assert "nothing was added" in ran.err
+    assert list((jobs.queue / "inbox").iterdir()) == []
+
+
+def test_a_file_half_written_is_not_taken(aq: Aq, jobs: Jobs, repo: Path) -> None:
+    whole = f"---\nengine: shell\ncwd: {repo}\n---\necho whole > whole.txt\n"
+    with aq.started("run"):
+        wait_for((jobs.queue / ".aq/supervisor.json").exists)
+        with (jobs.queue / "inbox/half.md").open("w") as file:
+            for number in range(0, len(whole), 8):
+                file.write(whole[number : number + 8])
+                file.flush()
+                os.fsync(file.fileno())
+        jobs.wait("half", "review")
+    assert (jobs.queue / "work/half/whole.txt").exists()
+
+
+def test_a_cwd_that_is_gone_and_an_engine_that_is_not_there(aq: Aq, jobs: Jobs) -> None:
+    gone = jobs.add("gone", "true", cwd="/not/there")
+    nobody = jobs.add("nobody", "true", engine="nosuch")
+    ran = aq("run", "--once", check=1)
+    assert "its cwd /not/there is not there" in ran.err
+    assert "no adapter is called nosuch" in ran.err
+    results = [aq("show", job, "--json").json()["state"]["result"] for job in (gone, nobody)]
+    assert results == ["setup_failed", "no_engine"]
+
+
+def test_the_same_id_in_two_folders_is_said_and_neither_is_lost(aq: Aq, jobs: Jobs) -> None:
+    job = jobs.add("twin", "exit 1")
+    aq("run", "--once", check=1)
+    (jobs.queue / "inbox" / f"{job}.md").write_bytes((jobs.queue / "failed" / f"{job}.md").read_bytes())
+    aq("run", "--once")
+    assert (jobs.queue / "inbox" / f"{job}.md").exists()
+    assert (jobs.queue / "failed" / f"{job}.md").exists()
+    rows = [row for row in aq("status", "--json").json()["jobs"] if row["stage"] == "inbox"]
+    assert "duplicate id: also in failed/" in rows[0]["invalid"]
+
+
+def test_torn_and_foreign_journal_lines_are_skipped_and_counted(aq: Aq, jobs: Jobs) -> None:
+    job = jobs.add("torn", "exit 1", retry="{max: 3, backoff: 1s}")
+    aq("run", "--once", check=1)
+    path = jobs.queue / "journal" / f"{job}.jsonl"
+    path.write_bytes(b"not json\n[1]\n" + path.read_bytes() + b'{"event":"mo')
+    aq("requeue", job)
+    shown = aq("show", job, "--json").json()
+    assert shown["stage"] == "inbox"
+    assert shown["journal_lines_skipped"] == 3
+    aq("run", "--once", check=1)
+    assert jobs.stage(job) == "failed"
+
+
+def test_a_queue_that_is_not_there(aq: Aq) -> None:
+    for command in (("status",), ("run", "--once"), ("add", "x.md")):
+        ran = aq(*command, check=1)
+        assert "no queue at" in ran.err
+        assert "aq init" in ran.err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere; run the tests as another user to see this one")
+def test_a_queue_that_may_only_be_read(aq: Aq, jobs: Jobs) -> None:
+    (jobs.queue / "inbox").chmod(0o500)
+    try:
+        ran = aq("add", jobs.write("x", "true"), check=1)
+    finally:
+        (jobs.queue / "inbox").chmod(0o700)
+    assert "cannot write" in ran.err
+
+
+def test_a_full_disk_is_said_and_nothing_is_half_there(aq: Aq, jobs: Jobs) -> None:
+    """A file size limit stands in for a full disk: the kernel refuses the write in the same place."""
+    path = jobs.write("big", "x" * 100_000)
+    limited = f"ulimit -f 8; exec {' '.join(AQ)} add {path}"
+    ran = subprocess.run(["/bin/bash", "-c", limited], capture_output=True, text=True, cwd=aq.cwd)
+    assert ran.returncode == 1
+    assert "Traceback" not in ran.stderr
+    assert list((jobs.queue / "inbox").iterdir()) == []
+    assert list((jobs.queue / ".aq/tmp").iterdir()) == []
+
+
+def test_a_clock_that_jumped_back_holds_nothing_up(aq: Aq, jobs: Jobs) -> None:
+    job = jobs.add("future", "true")
+    path = jobs.queue / "inbox" / f"{job}.md"
+    os.utime(path, (4_000_000_000, 4_000_000_000))
+    aq("run", "--once")
+    assert jobs.stage(job) == "review"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("slots = 3", "unknown key 'slots'"),
+        ("[run]\nslots = 'many'", "run.slots must be a whole number"),
+        ("[run]\nslotz = 3", "did you mean run.slots?"),
+        ("[defaults]\nengine = 3.5\ntimeout = 'soon'", "[defaults] timeout: expected a duration"),
+        ("[run", "config.toml"),
+    ],
+)
+def test_a_wrong_configuration_is_named(aq: Aq, queue: Path, text: str, said: str) -> None:
+    (queue / "config.toml").write_text(text)
+    assert said in aq("run", "--once", check=78).err
+
+
+def test_words_that_are_no_command(aq: Aq, queue: Path) -> None:
+    assert "did you mean 'status'?" in aq("statsu", check=2).err
+    assert "no job is called nothing" in aq("show", "nothing", check=2).err
+    assert "--now and --detach exclude each other" in aq("stop", "--now", "--detach", check=2).err
