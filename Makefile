@@ -6,9 +6,9 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH
 
 BIN := .venv/bin
 WORKERS ?= auto
-# A test that hangs is ended with a traceback of where it hung, after so many seconds.
-HANGS_AFTER ?= 300
-PYTEST = $(BIN)/python -m pytest --quiet -o faulthandler_timeout=$(HANGS_AFTER) -o faulthandler_exit_on_timeout=true
+# A test that hangs fails after so many seconds, with a traceback of where it hung.
+HANGS_AFTER ?= 240
+PYTEST = $(BIN)/python -m pytest --quiet --timeout $(HANGS_AFTER) --timeout-method signal
 SHELL_FILES := .ci/run tools/make_venv.sh
 
 help: ## list the targets

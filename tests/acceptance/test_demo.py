@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -95,7 +96,7 @@ def test_on_a_terminal_a_board_is_redrawn(place: Path, monkeypatch: pytest.Monke
     os.close(below)
     shown = b""
     try:
-        while piece := os.read(above, 65536):
+        while select.select([above], [], [], LIMIT_S)[0] and (piece := os.read(above, 65536)):
             shown += piece
     except OSError:
         pass  # how Linux says that the other side of a terminal is closed

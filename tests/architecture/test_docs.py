@@ -151,7 +151,7 @@ def test_a_place_that_is_not_there_is_seen() -> None:
 
 def test_every_page_is_on_the_map() -> None:
     mapped = {(PROJECT / "docs" / link.partition("#")[0]).resolve() for link in LINK.findall(DOCS_MAP.read_text())}
-    assert {page for page in DOCS if page != DOCS_MAP} <= mapped
+    assert {page for page in DOCS if page != DOCS_MAP} - mapped == set(), "docs/README.md does not name them"
 
 
 DOCS_MAP = PROJECT / "docs/README.md"

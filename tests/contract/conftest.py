@@ -8,7 +8,8 @@ import pytest
 
 from .agents import Agents
 
-pytest.register_assert_rewrite("agent_queue.testing.queue_contract", "agent_queue.testing.engine_contract")
+_SHIPPED = ("queue_rules", "queue_rules_look", "queue_rules_moves", "engine_contract")
+pytest.register_assert_rewrite(*(f"agent_queue.testing.{name}" for name in _SHIPPED))
 
 
 @pytest.fixture(params=["started", "forked"])

@@ -72,6 +72,7 @@ def ended(bench: Bench) -> None:
 def torn(bench: Bench) -> None:
     """A crash tore the last line of its journal."""
     reviewed(bench)
+    bench.torn = 1
     for path in Path(bench.root, "journal").iterdir():
         with path.open("ab") as file:
             file.write(b'{"at":"2026-03-01T12:00:00.000Z","event":"mo')

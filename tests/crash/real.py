@@ -56,6 +56,8 @@ class Bench:
 
     folder: Path
     created: dict[str, bytes] = field(default_factory=dict)
+    torn: int = 0
+    """How many torn lines its journals may hold."""
 
     @property
     def root(self) -> str:
@@ -70,7 +72,7 @@ class Bench:
     def copy(self, folder: Path) -> "Bench":
         """The same queue, and its ledger, somewhere else."""
         shutil.copytree(self.folder, folder, symlinks=True)
-        return Bench(folder, dict(self.created))
+        return Bench(folder, dict(self.created), self.torn)
 
     def write_job(self, name: str, text: str, *keys: str) -> str:
         path = self.folder / f"{name}.md"
@@ -123,7 +125,7 @@ class Bench:
         return [*created, *(Launched(folder) for word, folder in self.ledger() if word == "start")]
 
     def problems(self, *, recovered: bool) -> list[str]:
-        found = invariants.problems(self.root, self.marks(), recovered=recovered)
+        found = invariants.problems(self.root, self.marks(), recovered=recovered, torn=self.torn)
         return found + [f"{folder} ran beside another run of its job" for word, folder in self.ledger() if word == "overlap"]
 
 

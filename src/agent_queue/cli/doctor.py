@@ -49,11 +49,9 @@ def command(root: str | None, *, as_json: bool) -> None:
 
 
 def _lines(found: list[Finding], screen: Screen) -> Iterator[str]:
-    about = ""
-    for one in found:
-        if one.about != about:
-            about = one.about
-            yield screen.paint(about, "bold")
+    for before, one in zip([None, *found], found, strict=False):
+        if before is None or before.about != one.about:
+            yield screen.paint(one.about, "bold")
         first, *more = screen.wrap(plain(one.text), screen.width - 8)
         mark = "-" if one.level is Level.OK and one.fix else one.level.value  # nothing wrong, and something one can do
         yield f"  {screen.paint(f'{mark:<4}', COLOURS[one.level] if mark != '-' else '')}  {first}"

@@ -29,7 +29,7 @@ def command(root: str | None, *, files: tuple[str, ...], form: str, as_json: boo
     say = Problem.at if form == "text" else _annotation
     emit(as_json, {"errors": errors, "problems": rows}, (say(problem, path) for path, problem in found))
     if not found and not as_json:
-        chatter("nothing to say against it" if len(files) == 1 else "nothing to say against them")
+        chatter("nothing to say against it")
     if errors:
         raise SystemExit(EXIT_MANIFEST)
 
@@ -56,6 +56,5 @@ def _annotation(problem: Problem, path: str) -> str:
     def escaped(text: str, also: str = "") -> str:
         return "".join(f"%{ord(c):02X}" if c in f"%\r\n{also}" else c for c in text)
 
-    level = "warning" if problem.warning else "error"
     place = f"file={escaped(path, ':,')},line={problem.line},col={problem.column}"
-    return f"::{level} {place}::{escaped(problem.message)}"
+    return f"::{'warning' if problem.warning else 'error'} {place}::{escaped(problem.message)}"

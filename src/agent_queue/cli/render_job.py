@@ -99,7 +99,7 @@ def _event(entry: Found) -> str:
     if kind in ("move", "moved_by_hand"):
         word = "by hand" if kind == "moved_by_hand" else str(entry.get("move", ""))
         kind = f"{entry.get('from')} -> {entry.get('to')}: {word}"
-    facts = (told(entry[key]) for key, told in FACTS.items() if entry.get(key) not in (None, "", False))
+    facts = (told(entry[key]) for key, told in FACTS.items() if entry.get(key) is not None)
     return ", ".join([kind, *filter(None, facts)])
 
 

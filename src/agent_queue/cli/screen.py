@@ -130,6 +130,6 @@ def paged(text: str, screen: Screen) -> None:
     import click
 
     if screen.height and text.count("\n") >= screen.height:
-        click.echo_via_pager(text, color=screen.colour)
+        click.echo_via_pager(text, color=None if screen.colour else False)  # None: as far as the pager can
     else:
         click.echo(text.removesuffix("\n"), color=screen.colour)

@@ -27,7 +27,7 @@ def status(
     Jobs in work have three further keys: `doing` in words, `silent_s` since the last output, and `stalled`; failed ones
     have `reason`, in words.
     """
-    working = [row for row in board["rows"] if row["work"] is not None and row["work"]["alive"]]
+    working = [row for row in board["rows"] if _in_work(row, supervised=supervisor is not None)]
     known: dict[str, str | None] = {}
     room = Room(
         slots=1, closed=lanes, held={lock for row in working for lock in row["locks"]},
@@ -46,6 +46,12 @@ def status(
         "jobs": [_job(row, _reasons(row, room, otherwise, now), supervisor is not None, now.timestamp())
                  for row in _in_order(board)],
     }  # fmt: skip
+
+
+def _in_work(row: "Row", *, supervised: bool) -> bool:
+    """Whether it takes up a slot and its locks: with nobody to go on with it, only while its process lives."""
+    mine = row["stage"] is Stage.BUILDING or row["pending"]
+    return mine and (supervised or (row["work"] is not None and row["work"]["alive"]))
 
 
 def _in_order(board: "Board") -> "list[Row]":

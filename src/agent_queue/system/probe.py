@@ -133,8 +133,11 @@ def _skipped(layout: Layout) -> tuple[dict[str, int], int, int]:
         paths = sorted(((item.stat().st_mtime_ns, item.path) for item in found), reverse=True)
     skipped: dict[str, int] = {}
     for _, path in paths[:JOURNALS]:
-        with open(path, "rb") as file:
-            count = journal.entries(file.read())[1]
+        try:
+            with open(path, "rb") as file:
+                count = journal.entries(file.read())[1]
+        except OSError:
+            count = 1
         if count:
             skipped[path] = count
     return skipped, min(len(paths), JOURNALS), len(paths)
