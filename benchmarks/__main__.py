@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from benchmarks.figures import Figure
-from benchmarks.machine import description
+from benchmarks.machine import Others, description
 from benchmarks.report import page, table
 from benchmarks.setting import Setting, setting
 
@@ -22,9 +22,10 @@ def main() -> int:
     rows = options.rows or ROWS
     figures: list[Figure] = []
     with setting(quick=options.quick, idle_s=options.idle, parent=options.folder, keep=options.keep) as here:
-        machine = description(here.folder)
+        others = Others()
         for row in rows:
             figures += _measured(row, here)
+        machine = [*description(here.folder), others.share()]
     if tuple(rows) == ROWS and not options.quick:
         PAGE.parent.mkdir(exist_ok=True)
         day = f"{datetime.now(UTC):%Y-%m-%d}"

@@ -14,7 +14,7 @@ from benchmarks.running import Spent, base_python, run
 from benchmarks.setting import AQ, Queue, Setting, job
 
 SLOTS = 4
-JOBS = 500
+JOBS = 1_000
 TRACED = 100
 
 
@@ -28,11 +28,12 @@ def measure(setting: Setting) -> list[Figure]:
     per_second = count / median([one.wall_s for one in spent])
     cpu = median([one.cpu_s for one in spent]) / count
     started = f"`python3 -I -S -c pass` {milliseconds(median(python))}, two shells {milliseconds(median(shell))}"
+    slow = f"{os.cpu_count()} cores, shared with other programs; {setting.flush()}"
     bare = f"bare spawn of `true` {median(floor):,.0f}/s"
     return [
         Figure(
             figure=f"full life of a `shell` job doing `true`, {SLOTS} slots, fsync on", measured=f"{per_second:.0f}/s",
-            target=">= 150/s", met=per_second >= 150, beside=bare, cause=f"{os.cpu_count()} cores; CPU time per job",
+            target=">= 150/s", met=per_second >= 150, beside=bare, cause=slow,
         ),
         Figure(
             figure="its CPU time, all processes", measured=milliseconds(cpu), target="<= 10 ms", met=cpu <= 0.010,
@@ -47,7 +48,7 @@ def _filled(setting: Setting, count: int) -> Queue:
     queue, places = setting.queue("life"), setting.places(2 * SLOTS)
     source = setting.space("source")
     for number in range(count):
-        (source / f"job-{number:04}.md").write_text(job(places[number % len(places)]))
+        (source / f"job-{number:05}.md").write_text(job(places[number % len(places)]))
     queue.aq("add", str(source))
     return queue
 

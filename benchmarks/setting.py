@@ -4,11 +4,13 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.figures import median, milliseconds
 from benchmarks.running import Spent, run
 
 SHIPPED = (
@@ -68,6 +70,18 @@ class Setting:
         made = Queue(space / "queue", {**kept, "HOME": str(space / "home"), "AGENT_QUEUE_ROOT": root, **environment})
         made.aq("init")
         return made
+
+    def flush(self) -> str:
+        """What one fsync of a small new file takes here and now, in words."""
+        space, seconds = self.space("flush"), []
+        for number in range(50):
+            with (space / str(number)).open("wb") as file:
+                file.write(b"a line\n")
+                file.flush()
+                began = time.perf_counter()
+                os.fsync(file.fileno())
+                seconds.append(time.perf_counter() - began)
+        return f"an fsync took {milliseconds(median(seconds))} at that moment"
 
     def places(self, count: int) -> list[Path]:
         """Plain folders to work in. Jobs of one folder wait for each other, so that slots need several."""

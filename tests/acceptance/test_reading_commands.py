@@ -157,13 +157,13 @@ def test_why_each_job_waits(aq: Aq, queue: Path, jobs: Jobs, repo: Path, supervi
     assert reasons[paused] == ["claude: paused"]
     assert reasons[again][0].startswith("not before ")
     assert value["lanes"] == [{"engine": "claude", "parked_until": None, "reason": "paused"}]
-    aq("pause")
-    assert found(aq, locked)["waiting_for"] == ["shell: paused"]
-    aq("resume")
     assert value["supervisor"]["running"] == 1
     said = aq("status").out
     assert "lock the-database is in use" in said
     assert "aq resume claude" in said
+    aq("pause")
+    assert found(aq, locked)["waiting_for"] == ["shell: paused"]
+    assert "all engines: paused; `aq resume` undoes it" in aq("status").out
     gate.touch()
 
 

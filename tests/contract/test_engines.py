@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_queue.core.fields import Budget
+from agent_queue.core.budget import Budget
 from agent_queue.core.manifest import Manifest
 from agent_queue.core.outcome import Broke, Done, Exit, Failure, Held, Outcome
 from agent_queue.engines import refusals

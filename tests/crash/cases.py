@@ -8,6 +8,7 @@ from . import invariants
 from .real import MOVED, Bench, Done, body, left_over
 from .strace import CHANGING, Call, calls
 
+
 def empty(bench: Bench) -> None:
     assert bench.aq("init").code == 0
 

@@ -50,7 +50,7 @@ def changes(call: Call) -> bool:
     """False for files that are only read, and for what is said to people."""
     if call.name == "openat":
         return "O_CREAT" in call.text
-    return call.name != "write" or "/aq.out>" not in call.text and "/aq.err>" not in call.text
+    return call.name != "write" or ("/aq.out>" not in call.text and "/aq.err>" not in call.text)
 
 
 class Errors:

@@ -196,7 +196,7 @@ class PowerCuts:
                     with self._booted(second, now) as other:
                         self.tally.add(f"{where}; recovery cut at {at}, {how}", checked(other))
 
-    def _booted(self, image: Image, known: Chronicle):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def _booted(self, image: Image, known: Chronicle):  # type: ignore[no-untyped-def]
         return booted(image, self._folder(), known, atomic_rename=self._atomic)
 
     def _folder(self) -> str:
@@ -252,7 +252,7 @@ def fresh_queue(root: str) -> None:
 
 def scratch_folder() -> str:
     """In memory where there is such a place: the model needs no disk beneath."""
-    memory = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
+    memory = Path("/dev/shm")
     return tempfile.mkdtemp(prefix="aq-crash-", dir=memory if memory.is_dir() else None)
 
 

@@ -5,7 +5,8 @@ import random
 from contextlib import suppress
 from pathlib import Path
 
-from hypothesis import note, strategies as st
+from hypothesis import note
+from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from agent_queue.core.errors import AqError
@@ -16,7 +17,7 @@ from .disk import ModelDisk, Survival, image_of
 from .invariants import differences, snapshot, unexplained
 from .machine import KilledError, Machine
 from .marks import Cut
-from .power_cut import fresh_queue, left_over, remove_scratch, scratch_folder, wrong
+from .power_cut import fresh_queue, remove_scratch, scratch_folder, wrong
 
 BODIES = ("exit 0", "exit 0", "exit 3")
 KEYS = ((), ("verify: 'true'",), ("verify: exit 1",), ("ship: auto", "verify: 'true'"), ("review-policy: auto",),

@@ -81,7 +81,7 @@ def test_a_job_that_rests_and_is_put_back_runs_again(world: World, origin: Stage
     past = world.past()
     assert (past.run, past.attempts) == (2, 1)
     assert past.life == (2 if origin is Stage.SHIPPED else 1)
-    assert past.state["wip_branch"] == ("aq/wip/a-2" if origin is Stage.SHIPPED else "aq/wip/a")
+    assert past.state["wip_branch"] == ("aq/wip/a+2" if origin is Stage.SHIPPED else "aq/wip/a")
     assert world.way()[-2 if not keys else -4 if origin is Stage.SHIPPED else -3] == "begin"
 
 

@@ -245,12 +245,43 @@ def test_work_is_saved_when_an_agent_is_stopped(world: World) -> None:
 
 
 def test_an_agent_that_was_to_start_when_it_was_stopped_does_not_start(world: World) -> None:
+    """The signal comes between the claim and the start, while the worktree is made."""
     world.add()
-    world.at(0, lambda: world.signal(0, "SIGTERM"))
+    world.signal(0, "SIGTERM")
     world.supervise(once=False)
-    assert world.stage() is Stage.INBOX
-    assert world.past().attempts == 0
-    assert len(world.starts()) <= 1
+    assert (world.stage(), world.past().attempts, world.way()) == (Stage.INBOX, 0, ["begin", "hold"])
+    assert world.starts() == []
+
+
+def test_a_job_that_just_ended_when_all_was_stopped_is_verified_by_the_next_supervisor(world: World) -> None:
+    """The signal comes while the work of an agent that ended well is being saved."""
+    world.add(verify="true")
+    world.will("a", Script(after_s=10))
+    world.workspaces.meanwhile["keep"] = lambda: world.events.signal("SIGTERM")
+    world.supervise(once=False)
+    assert (world.stage(), world.way(), world.clock.monotonic()) == (Stage.REVIEW, ["begin", "advance"], 10)
+    assert world.starts(verify=True) == []
+    world.supervise()
+    assert world.stage() is Stage.TESTING
+
+
+def test_whoever_wants_a_job_that_has_ended_gets_it_while_others_run(world: World) -> None:
+    copied = lambda _: world.machine.write(Stage.REVIEW, "copied.md", b"")  # noqa: E731
+    jobs: dict[str, tuple[dict[str, str], Script]] = {
+        "good": ({}, Script()), "verified": ({"verify": "true"}, Script()), "bad": ({}, Script(code=1)),
+        "gone": ({"cwd": "/gone"}, Script()), "held": ({}, Script(output=b"held 999 limit\n")),
+        "copied": ({}, Script(does=copied)), "dragged": ({}, Script(after_s=None)),
+    }  # fmt: skip
+    for name, (keys, script) in jobs.items():
+        world.add(name, **keys)
+        world.will(name, script)
+    world.add("runs")
+    world.will("runs", Script(after_s=100))
+    world.at(10, lambda: world.machine.move("dragged.md", Stage.BUILDING, Stage.FAILED))
+    free: list[str] = []
+    world.at(50, lambda: free.extend(name for name in (*jobs, "runs") if world.lies_free(name)))
+    world.supervise(slots=9)
+    assert free == list(jobs)
 
 
 def test_draining_does_not_spin_when_the_time_of_a_waiting_job_comes(world: World) -> None:

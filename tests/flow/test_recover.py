@@ -5,7 +5,7 @@ import pytest
 from agent_queue.core.job import JobId, Stage
 from agent_queue.core.lifecycle import begin
 from agent_queue.core.outcome import StopReason
-from agent_queue.flow.recover import recover_all
+from agent_queue.flow.recover import recover_all, settle_alone
 from agent_queue.testing.processes import Script
 
 from .world import World
@@ -230,6 +230,22 @@ def test_a_stop_that_no_shim_obeyed_still_counts(world: World) -> None:
     assert (world.stage(), world.result()) == (Stage.FAILED, "timeout")
 
 
+def test_a_job_that_another_process_settled_is_gone_on_from(world: World) -> None:
+    """`aq cancel`, come too late, judges an agent that ended well, and is quicker than the supervisor."""
+
+    def elsewhere() -> None:
+        with world.caller() as tools:
+            assert settle_alone(tools, JobId("a"))
+
+    world.add(verify="true")
+    world.will("a", Script(after_s=100, does=lambda _: world.at(0, elsewhere)))
+    world.die(10)
+    world.supervise()
+    world.supervise()
+    assert (world.stage(), world.way()) == (Stage.TESTING, ["begin", "advance", "advance"])
+    assert (len(world.starts()), len(world.starts(verify=True))) == (1, 1)
+
+
 # `aq recover`: the same, by hand, starting nothing.
 
 
@@ -252,6 +268,17 @@ def test_recover_settles_what_has_ended_and_leaves_what_lives(world: World) -> N
     assert len(world.processes.started) == 3
     world.supervise()
     assert {world.stage(name) for name in ("done", "lives", "lost")} == {Stage.TESTING}
+
+
+def test_recover_leaves_a_verify_that_was_cut_short_to_the_next_supervisor(world: World) -> None:
+    world.add(verify="true")
+    world.will("a", Script(after_s=5))
+    world.will("a", Script(after_s=None), verify=True)
+    world.signal(10, "SIGTERM")
+    world.supervise()
+    with world.caller() as tools:
+        recover_all(tools)
+    assert (world.stage(), world.way(), len(world.starts(verify=True))) == (Stage.REVIEW, ["begin", "advance"], 1)
 
 
 def test_recover_finishes_a_claim_and_gives_the_job_back(world: World) -> None:

@@ -68,6 +68,12 @@ class World:
         for name in names:
             self.at(seconds, lambda name=name: self._events and self._events.signal(name))
 
+    @property
+    def events(self) -> FakeEvents:
+        """Those of the supervisor that runs."""
+        assert self._events is not None
+        return self._events
+
     def die(self, seconds: float) -> None:
         """Kill the supervisor so many seconds from now."""
 

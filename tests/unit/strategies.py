@@ -6,7 +6,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from agent_queue.core import fields
-from agent_queue.core.fields import LONGEST_S, RETRIABLE, Budget, Kind, ReviewPolicy
+from agent_queue.core.budget import Budget
+from agent_queue.core.fields import LONGEST_S, RETRIABLE, Kind, ReviewPolicy
 from agent_queue.core.job import JobId, Result
 from agent_queue.core.lifecycle import Policy
 from agent_queue.core.manifest import KEYS, DepsMode, Dirty, Manifest, Priority, Scope, Ship, Workspace
@@ -22,6 +23,7 @@ own_failures = st.sampled_from([kind for kind, rule in FAILURES.items() if rule.
 rolls = st.floats(0, 1, exclude_max=True)
 
 durations = st.floats(0, LONGEST_S) | st.integers(0, int(LONGEST_S)).map(float)
+limits = durations.filter(bool)
 retries = st.builds(
     Retry,
     max_retries=st.integers(0, 5),
@@ -58,8 +60,9 @@ bodies = st.text(letters | st.sampled_from("\r\n-"), max_size=60)
 
 _VALUES: dict[int, st.SearchStrategy[Any]] = {
     id(fields.TEXT): texts,
+    id(fields.PATH): texts | st.just("~"),
     id(fields.FLAG): st.booleans(),
-    id(fields.DURATION): durations,
+    id(fields.DURATION): limits,
     id(fields.TEXTS): st.lists(texts, max_size=3).map(tuple),
     id(fields.WORDS): st.lists(words, max_size=3).map(tuple),
     id(fields.RETRY): retries,
@@ -68,7 +71,7 @@ _VALUES: dict[int, st.SearchStrategy[Any]] = {
         usd=st.none() | st.floats(0, 10**9, exclude_min=True, exclude_max=True),
         tokens=st.none() | st.integers(1, 10**15 - 1),
         turns=st.none() | st.integers(1, 10**15 - 1),
-        wall_s=st.none() | durations,
+        wall_s=st.none() | limits,
         strict=st.booleans(),
     ),
     id(fields.REVIEW_POLICY): st.builds(ReviewPolicy, auto=st.booleans())

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 
 from agent_queue.core import fields
-from agent_queue.core.fields import LONGEST_S, RETRIED_BY_DEFAULT, Budget, Kind, ReviewPolicy, seconds, show_duration
+from agent_queue.core.budget import Budget
+from agent_queue.core.fields import LONGEST_S, RETRIED_BY_DEFAULT, Kind, ReviewPolicy, seconds, show_duration
 from agent_queue.core.frontmatter import Node, NodeError, read
 from agent_queue.core.manifest import KEYS
 from agent_queue.core.outcome import Failure

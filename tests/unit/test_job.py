@@ -66,3 +66,9 @@ def test_a_job_has_one_branch() -> None:
 def test_stages_are_active_or_final() -> None:
     assert {*ACTIVE, *FINAL} == set(Stage)
     assert not set(ACTIVE) & set(FINAL)
+
+
+def test_no_other_job_can_have_the_branch_of_a_second_life() -> None:
+    assert wip_branch(JobId("a")) == "aq/wip/a"
+    assert wip_branch(JobId("a"), 2) == "aq/wip/a+2"
+    assert bad_id("a+2") is not None

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent_queue.core.budget import Budget
 from agent_queue.core.errors import ManifestError
-from agent_queue.core.fields import Budget, ReviewPolicy
+from agent_queue.core.fields import ReviewPolicy
 from agent_queue.core.frontmatter import Problem, split
 from agent_queue.core.manifest import (
     EMPTY,
@@ -297,3 +298,14 @@ def test_the_schema_describes_every_key() -> None:
     assert list(properties) == list(KEYS)
     assert all(set(value) & {"type", "enum", "oneOf"} and value["description"] for value in properties.values())
     assert properties["priority"]["enum"] == ["critical", "high", "medium", "low"]
+
+
+def test_a_tilde_alone_is_a_persons_home_and_not_nothing() -> None:
+    assert parse(b"---\ncwd: ~\n---\nx", "a.md").manifest.cwd == "~"
+    assert parse(b"---\ncwd:\n---\nx", "a.md").manifest.cwd is None
+
+
+@pytest.mark.parametrize("key", ["timeout: 0s", "verify-timeout: 0m", "budget: {wall: 0s}"])
+def test_a_limit_of_no_time_is_no_limit_that_anybody_means(key: str) -> None:
+    with pytest.raises(ManifestError, match="expected a duration above 0"):
+        parse(f"---\n{key}\n---\nx".encode(), "a.md")

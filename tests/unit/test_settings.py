@@ -203,3 +203,9 @@ def test_any_toml_value_is_taken_or_refused_by_name(key: str, value: Any) -> Non
         assert found.defaults.origins == {key: "config"}
         return
     assert said.startswith(f"config.toml: [defaults] {key}: ")
+
+
+@pytest.mark.parametrize("file", [{"env": {"pass": ["A=B"]}}, {"engines": {"x": {"env": {"A B": "1"}}}}])
+def test_what_is_no_variable_is_refused(file: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError, match="which is no variable"):
+        settings(file, {})

@@ -2,8 +2,8 @@
 
 from dataclasses import fields as fields_of
 
-from agent_queue.core.fields import RETRIABLE, RETRIED_BY_DEFAULT, Budget, Kind
-from agent_queue.core.manifest import KEYS, parse
+from agent_queue.core.fields import RETRIABLE, RETRIED_BY_DEFAULT, Kind
+from agent_queue.core.manifest import EMPTY, KEYS, parse
 from pages.source import readers, same, table
 
 EXAMPLES = {
@@ -87,6 +87,8 @@ def kind(kind: Kind) -> str:
             return "`true` or `false`"
         case "string":
             return "duration: `90s`, `45m`, `2h`, `1d`" if "pattern" in schema else "text"
+        case ["string", "null"]:
+            return "path"
         case "object":
             return "mapping"
     options = schema["oneOf"]
@@ -118,9 +120,9 @@ def repeat() -> str:
 
 def budget() -> str:
     """Each limit, and who keeps it."""
-    same("budget keys", BUDGET, (field.name.removesuffix("_s") for field in fields_of(Budget)))
+    same("budget keys", BUDGET, (field.name.removesuffix("_s") for field in fields_of(EMPTY.budget)))
     rows = []
-    for field in fields_of(Budget):
+    for field in fields_of(EMPTY.budget):
         name = field.name.removesuffix("_s")
         found = readers("budget", field.name)
         if any(module.startswith(("flow/", "core/budget")) for module in found):

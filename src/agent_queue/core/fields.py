@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from agent_queue.core.budget import Budget
 from agent_queue.core.frontmatter import Node, NodeError, quoted
 from agent_queue.core.outcome import FAILURES, Failure
 from agent_queue.core.retry import NEVER, Retry
@@ -29,17 +30,6 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
-    """Limits of one run; None means no limit. `wall_s` is awake time in seconds."""
-
-    usd: float | None = None
-    tokens: int | None = None
-    turns: int | None = None
-    wall_s: float | None = None
-    strict: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewPolicy:
     """`auto` promotes from review without a verify; `reviewers` are recorded."""
 
@@ -47,7 +37,6 @@ class ReviewPolicy:
     reviewers: tuple[str, ...] = ()
 
 
-NO_LIMITS = Budget()
 MANUAL_REVIEW = ReviewPolicy()
 
 
@@ -80,6 +69,19 @@ def parse_duration(node: Node) -> float:
     if value is None:
         raise NodeError(node, "expected a duration such as 90s, 45m, 2h or 1d")
     return value
+
+
+def parse_limit(node: Node) -> float:
+    """A duration that something is allowed to take: none at all would be a limit that nobody means."""
+    value = parse_duration(node)
+    if value <= 0:
+        raise NodeError(node, "expected a duration above 0, such as 90s, 45m, 2h or 1d")
+    return value
+
+
+def parse_path(node: Node) -> str:
+    """A path; `~` alone is YAML's null, and here a person's home."""
+    return "~" if node.text == "~" else parse_text(node)
 
 
 def parse_count(node: Node) -> int:
@@ -145,7 +147,7 @@ def _failures(node: Node) -> tuple[Failure, ...]:
 
 def parse_budget(node: Node) -> Budget:
     readers: dict[str, Callable[[Node], Any]] = {
-        "usd": parse_amount, "tokens": parse_count, "turns": parse_count, "wall": parse_duration, "strict": parse_flag,
+        "usd": parse_amount, "tokens": parse_count, "turns": parse_count, "wall": parse_limit, "strict": parse_flag,
     }  # fmt: skip
     pairs = _mapping(node, tuple(readers), "budget")
     values = {"wall_s" if key == "wall" else key: readers[key](value) for key, value in pairs.items()}
@@ -221,7 +223,8 @@ _DURATION_SCHEMA = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*[smhd]$"
 
 TEXT = Kind(parse_text, show, {"type": "string", "minLength": 1})
 FLAG = Kind(parse_flag, show, {"type": "boolean"})
-DURATION = Kind(parse_duration, show_duration, _DURATION_SCHEMA)
+DURATION = Kind(parse_limit, show_duration, _DURATION_SCHEMA)
+PATH = Kind(parse_path, show, {"type": ["string", "null"]})
 TEXTS = Kind(parse_texts, show, _LIST_SCHEMA)
 WORDS = Kind(parse_words, show, _LIST_SCHEMA)
 RETRY = Kind(parse_retry, show_retry, {

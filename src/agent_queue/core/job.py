@@ -79,5 +79,8 @@ def renamed(stem: str) -> str:
 
 
 def wip_branch(job: JobId, life: int = 1) -> str:
-    """The only branch that aq writes for a job. A job put back after it shipped has a new life, and a new branch."""
-    return f"aq/wip/{job}" if life == 1 else f"aq/wip/{job}-{life}"
+    """The only branch that aq writes for a job. A job put back after it shipped has a new life, and a new branch.
+
+    `+` stands in no job id, so that no other job can have that branch.
+    """
+    return f"aq/wip/{job}" if life == 1 else f"aq/wip/{job}+{life}"

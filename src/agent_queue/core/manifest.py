@@ -7,8 +7,9 @@ from enum import StrEnum
 from typing import Any
 
 from agent_queue.core import fields
+from agent_queue.core.budget import NO_LIMITS, Budget
 from agent_queue.core.errors import ManifestError
-from agent_queue.core.fields import MANUAL_REVIEW, NO_LIMITS, Budget, Kind, ReviewPolicy
+from agent_queue.core.fields import MANUAL_REVIEW, Kind, ReviewPolicy
 from agent_queue.core.frontmatter import Node, NodeError, Problem, decode, insert, read, split
 from agent_queue.core.retry import NEVER, Retry
 
@@ -47,8 +48,7 @@ class DepsMode(StrEnum):
 
 
 class Ship(StrEnum):
-    MANUAL = "manual"
-    AUTO = "auto"
+    MANUAL, AUTO = "manual", "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +126,7 @@ _ROWS: tuple[tuple[str, Kind, str, str], ...] = (
     ("fallback", fields.WORDS, "", "engines to go on with when the engine's lane is parked"),
     ("model", fields.TEXT, "the engine's own", "model name, passed to the engine"),
     ("args", fields.TEXTS, "", "further arguments, passed to the engine"),
-    ("cwd", fields.TEXT, "folder of `aq add`", "where the agent works; must exist; `~` expands"),
+    ("cwd", fields.PATH, "folder of `aq add`", "where the agent works; must exist; `~` expands"),
     ("workspace", fields.choice(Workspace), "worktree in a git repository, else in-place",
      "a git worktree of its own, or the folder itself"),
     ("base", fields.TEXT, "HEAD", "the ref that the job's branch starts from"),
@@ -202,7 +202,7 @@ def typed(pairs: Mapping[str, tuple[Node, Node]], origin: str) -> tuple[Manifest
         if key is None:
             problems.append(Problem(place.line, place.column, f"unknown key '{name}'{_suggestion(name)}", warning=True))
             continue
-        if node.value is None:
+        if node.value is None and (key.kind is not fields.PATH or node.text != "~"):
             continue  # `key:` with nothing after it says nothing
         try:
             values[key.attribute] = key.kind.parse(node)
@@ -241,7 +241,7 @@ def _suggestion(name: str) -> str:
 
 
 def json_schema() -> dict[str, Any]:
-    """Describe the frontmatter as JSON Schema, for editors."""
+    """The frontmatter as JSON Schema, for editors."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "agent-queue job frontmatter",

@@ -1,6 +1,7 @@
 """Everything a person may set outside a job file, typed, with its default. Flags beat environment beats file."""
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -54,6 +55,7 @@ class Settings:
 
 
 _ENGINE_NONE = EngineSettings()
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\*?")
 _TABLES = ("defaults", "run", "engines", "env")
 
 
@@ -71,7 +73,7 @@ def settings(file: Mapping[str, Any], environment: Mapping[str, str]) -> Setting
         defaults=_from_environment(environment).under(_defaults(_table(file, "defaults", "defaults"))),
         engines={name: _engine(_table(file["engines"], name, f"engines.{name}"), name)
                  for name in _table(file, "engines", "engines")},
-        env_pass=_texts(env.get("pass", []), "env.pass"),
+        env_pass=tuple(_variable(name, "env.pass") for name in _texts(env.get("pass", []), "env.pass")),
     )  # fmt: skip
 
 
@@ -120,7 +122,7 @@ def _engine(table: Mapping[str, Any], name: str) -> EngineSettings:
         bin=_text(table["bin"], f"{where}.bin") if "bin" in table else None,
         args=_texts(table.get("args", []), f"{where}.args"),
         model=_text(table["model"], f"{where}.model") if "model" in table else None,
-        env={key: _text(value, f"{where}.env.{key}") for key, value in env.items()},
+        env={_variable(key, f"{where}.env"): _text(value, f"{where}.env.{key}") for key, value in env.items()},
     )
 
 
@@ -151,6 +153,12 @@ def _texts(value: object, name: str) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise SettingsError(f"config.toml: {name} must be a list of texts")
     return tuple(_text(item, name) for item in value)
+
+
+def _variable(name: str, where: str) -> str:
+    if not _VARIABLE.fullmatch(name):
+        raise SettingsError(f"config.toml: {where} names {name!r}, which is no variable", hint="give names, not values")
+    return name
 
 
 def _count(value: object, name: str) -> int:

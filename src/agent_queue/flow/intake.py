@@ -82,9 +82,12 @@ def _completed(
             f"{source.name}:1:1: no engine; add `engine: claude` to its frontmatter, or use --engine",
             hint="`aq doctor` lists the engines found on this machine",
         )
-    text = add_keys(decode(source.data), missing)
+    try:
+        data = add_keys(decode(source.data), missing).encode()
+    except UnicodeEncodeError:
+        raise ManifestError(f"{source.name}: the name of its cwd is not UTF-8; give another with --cwd") from None
     warnings = tuple(problem.at(source.name) for problem in found.warnings)
-    return source, text.encode(), warnings
+    return source, data, warnings
 
 
 def _free_id(queue: Queue, wanted: str, taken: set[str]) -> JobId:

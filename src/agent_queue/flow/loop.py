@@ -79,6 +79,7 @@ class Loop:
                 self._runs.advance(self._ended)
             if self._finished():
                 return self.report
+            self._busy.update(dict.fromkeys(self._runs.abandoned(), self._tools.clock.monotonic()))
             self._wake(self._events.wait(self._timeout()))
 
     def _finished(self) -> bool:

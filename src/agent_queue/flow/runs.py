@@ -36,6 +36,7 @@ class Runs:
         self._events = events
         self._active: dict[JobId, Active] = {}
         self._ready: list[tuple[JobId, Any]] = []
+        self._abandoned: list[JobId] = []
 
     def __len__(self) -> int:
         return len(self._active)
@@ -57,6 +58,11 @@ class Runs:
     def end(self, job: JobId) -> None:
         """Forget a run that has come to its end."""
         self._active.pop(job, None)
+
+    def abandoned(self) -> list[JobId]:
+        """Jobs that turned out not to be ours since the last call: whoever settled them may have left work to do."""
+        jobs, self._abandoned = self._abandoned, []
+        return jobs
 
     def locks(self) -> set[str]:
         """The mutex names in use."""
@@ -107,6 +113,7 @@ class Runs:
             move: Move = end.value
             return move
         except Abandoned:
+            self._abandoned.append(job)
             self.end(job)
             let_go(active.run)
             return None

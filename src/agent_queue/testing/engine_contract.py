@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from agent_queue.core.fields import Budget
+from agent_queue.core.budget import Budget
 from agent_queue.core.history import STATE_KEYS
 from agent_queue.core.job import JobId
 from agent_queue.core.manifest import Manifest

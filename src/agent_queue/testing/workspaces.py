@@ -1,5 +1,6 @@
 """Work trees and branches in memory, with the ways of git that the story relies on."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha1
 
@@ -29,6 +30,8 @@ class FakeWorkspaces:
     branches: dict[str, list[Tree]] = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
     refusals: dict[str, AqError] = field(default_factory=dict)
+    meanwhile: dict[str, Callable[[], object]] = field(default_factory=dict)
+    """What happens while `open`, `keep` or `close` is done, by its name: once."""
     merged: set[str] = field(default_factory=set)
     """Branches that the repository's HEAD holds."""
 
@@ -86,6 +89,7 @@ class FakeWorkspaces:
         return branch
 
     def _refuse(self, deed: str) -> None:
+        self.meanwhile.pop(deed, lambda: None)()
         if deed in self.refusals:
             raise self.refusals[deed]
 
