@@ -77,9 +77,9 @@ class Loop:
             if self.stopping is Stopping.NO:
                 self._start()
                 self._runs.advance(self._ended)
+            self._busy.update(dict.fromkeys(self._runs.abandoned(), self._tools.clock.monotonic()))
             if self._finished():
                 return self.report
-            self._busy.update(dict.fromkeys(self._runs.abandoned(), self._tools.clock.monotonic()))
             self._wake(self._events.wait(self._timeout()))
 
     def _finished(self) -> bool:

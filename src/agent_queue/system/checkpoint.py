@@ -106,11 +106,12 @@ def _index(folder: str) -> Iterator[str]:
         path = os.path.join(folder, name)
         if name.startswith(INDEX_PREFIX):
             with suppress(OSError):
-                if time.time() - os.stat(path).st_mtime > STALE_S:
+                if time.time() - os.stat(path).st_ctime > STALE_S:
                     os.unlink(path)
     path = os.path.join(folder, INDEX_PREFIX + secrets.token_hex(6))
     with suppress(FileNotFoundError):
-        shutil.copyfile(os.path.join(folder, "index"), path)
+        # With its time: git takes a file for clean that is not younger than the index it is looked up in.
+        shutil.copy2(os.path.join(folder, "index"), path)
     try:
         yield path
     finally:
