@@ -152,7 +152,7 @@ def test_a_new_life_has_a_new_branch(repo: Repository, life: Life) -> None:
     assert life.close() == ""
     life.past = replace(life.past, life=2, fresh=True)
     again = life.open(fresh=True)
-    assert again.branch == f"{BRANCH}-2"
+    assert again.branch == f"{BRANCH}+2"
     assert not (life.root / "one.txt").exists()
     assert "one.txt" in repo.files(BRANCH)
 

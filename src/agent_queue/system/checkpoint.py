@@ -106,12 +106,16 @@ def _index(folder: str) -> Iterator[str]:
         path = os.path.join(folder, name)
         if name.startswith(INDEX_PREFIX):
             with suppress(OSError):
-                if time.time() - os.stat(path).st_ctime > STALE_S:
+                if time.time() - os.stat(path).st_atime > STALE_S:
                     os.unlink(path)
     path = os.path.join(folder, INDEX_PREFIX + secrets.token_hex(6))
     with suppress(FileNotFoundError):
-        # With its time: git takes a file for clean that is not younger than the index it is looked up in.
-        shutil.copy2(os.path.join(folder, "index"), path)
+        index = os.path.join(folder, "index")
+        written = os.stat(index).st_mtime_ns
+        shutil.copyfile(index, path)
+        # Git takes a file for clean that is older than the index it is looked up in, so the copy keeps the time of the
+        # index; its own age is told by the time of access.
+        os.utime(path, ns=(time.time_ns(), written))
     try:
         yield path
     finally:
