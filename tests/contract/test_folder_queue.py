@@ -1,9 +1,13 @@
 """The queue in folders, on a real disk: the contract, and what only folders have."""
 
 import os
+import re
 import shutil
 import subprocess
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,9 +18,10 @@ from agent_queue.core.manifest import EMPTY
 from agent_queue.ports import Queue
 from agent_queue.queues.create import create
 from agent_queue.queues.folders import FolderQueue
+from agent_queue.system import locks
 from agent_queue.system.clock import MachineClock
 from agent_queue.system.events import wait_until
-from agent_queue.system.files import Disk
+from agent_queue.system.files import Calls, Disk
 from agent_queue.system.layout import Layout
 from agent_queue.testing.queue_contract import LIMIT_S, Person, QueueContract, text
 
@@ -203,6 +208,42 @@ def test_a_torn_journal_is_gone_on_from(layout: Layout) -> None:
     assert (past.seq, past.stage, past.skipped, past.state["exit"]) == (1, Stage.BUILDING, 1, 3)
 
 
+class Recorded(Calls):
+    """The system's calls, with the order of those that matter."""
+
+    def __init__(self) -> None:
+        self.made: list[str] = []
+        self.flush = self._recorded("flush", Calls.flush)
+        self.rename_noreplace = self._recorded("rename", Calls.rename_noreplace)
+
+    def _recorded(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def recorded(*arguments: Any) -> Any:
+            what = os.readlink(f"/proc/self/fd/{arguments[0]}") if name == "flush" else arguments[1]
+            self.made.append(f"{name} {what}")
+            return call(*arguments)
+
+        return recorded
+
+
+def test_a_batch_is_on_the_disk_in_an_order_that_a_crash_cannot_break(layout: Layout) -> None:
+    """All journals, then the renames, then the folders: where the file came to before where it went from."""
+    calls = Recorded()
+    queue = FolderQueue(layout, Disk(layout.scratch, calls=calls), MachineClock(), EMPTY, lambda _: ())
+    jobs = [JobId("a"), JobId("b")]
+    queue.create([(job, text()) for job in jobs])
+    moves = [begin(found) for job in jobs if (found := queue.job(job))]
+    queue.note(jobs[0], {"event": "ended"})
+    queue.note(jobs[1], {"event": "ended"})
+    calls.made.clear()
+    assert queue.settle(moves) == moves
+    assert calls.made == [
+        *(f"flush {layout.journal(job)}" for job in jobs),
+        *(f"rename {layout.job(Stage.BUILDING, job)}" for job in jobs),
+        f"flush {layout.stage(Stage.BUILDING)}",
+        f"flush {layout.stage(Stage.INBOX)}",
+    ]
+
+
 def test_a_lock_file_that_was_removed_is_made_again(layout: Layout) -> None:
     queue, other = view(layout), view(layout)
     held = queue.lock(JobId("a"))
@@ -213,6 +254,26 @@ def test_a_lock_file_that_was_removed_is_made_again(layout: Layout) -> None:
     held.close()
     assert queue.lock(JobId("a")) is None
     again.close()
+
+
+def test_a_lock_file_that_was_removed_while_it_was_waited_for_is_made_again(layout: Layout) -> None:
+    path = layout.job_lock(JobId("a"))
+    held = locks.take([path])
+    assert held is not None
+    inode = os.stat(path).st_ino
+    taken: list[locks.FileLocks | None] = []
+    waits = threading.Thread(target=lambda: taken.append(locks.take([path], wait=True)))
+    waits.start()
+    blocked = re.compile(rf"-> FLOCK .*:{inode} ")
+    assert wait_until(lambda: bool(blocked.search(Path("/proc/locks").read_text())), seconds=LIMIT_S)
+    os.unlink(path)
+    held.close()
+    waits.join(LIMIT_S)
+    (got,) = taken
+    assert got is not None
+    assert os.fstat(got.filenos()[0]).st_ino == os.stat(path).st_ino, "it holds the file that the name means now"
+    assert locks.take([path]) is None
+    got.close()
 
 
 def test_a_lock_outlives_the_process_that_took_it_in_its_child(layout: Layout) -> None:

@@ -294,6 +294,15 @@ def test_the_first_reason_to_stop_is_kept(agents: Agents) -> None:
     assert agents.processes.stopped(folder) is StopReason.CANCEL
 
 
+def test_a_deadline_that_comes_after_a_wish_to_stop_does_not_change_its_reason(agents: Agents) -> None:
+    """Whoever wished it died before it could signal the shim."""
+    folder = agents.start(SLEEPS, deadline_s=1.0)
+    agents.record(folder)
+    Path(folder, "stop.json").write_text('{"why": "cancel", "at": 1.0}')
+    assert agents.ended(folder).signal == 15
+    assert agents.processes.stopped(folder) is StopReason.CANCEL
+
+
 def test_a_stop_asked_for_before_the_start_is_obeyed(agents: Agents) -> None:
     folder = agents.folder()
     agents.processes.ask_stop(folder, StopReason.CANCEL)

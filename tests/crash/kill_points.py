@@ -48,7 +48,6 @@ class KillPoints:
 
     def try_point(self, case: Case, name: str, number: int) -> bool:
         """Kill, recover, check; False when the command ended before it came to this call."""
-        import time; t0=time.time()
         bench = self._templates.fresh(case.template)
         inject = f"{name}:signal=SIGKILL:when={number}"
         if case in SHIM_CASES:
@@ -63,7 +62,6 @@ class KillPoints:
             found = acknowledge(bench, case, done.code, done.out) or after(bench, case, done.err)
             self.tally.add(f"{case.name}, killed at {name} {number}", found)
         shutil.rmtree(bench.folder, ignore_errors=True)
-        print(f"{time.time()-t0:.2f} {case.name} {name} {number} {hit}",file=sys.stderr)
         return hit
 
 

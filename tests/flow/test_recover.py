@@ -5,6 +5,7 @@ import pytest
 from agent_queue.core.job import JobId, Stage
 from agent_queue.core.lifecycle import begin
 from agent_queue.core.outcome import StopReason
+from agent_queue.core.run import Start
 from agent_queue.flow.recover import recover_all, settle_alone
 from agent_queue.testing.processes import Script
 
@@ -230,15 +231,23 @@ def test_a_stop_that_no_shim_obeyed_still_counts(world: World) -> None:
     assert (world.stage(), world.result()) == (Stage.FAILED, "timeout")
 
 
-def test_a_job_that_another_process_settled_is_gone_on_from(world: World) -> None:
+@pytest.mark.parametrize("late", [False, True], ids=["before it is told", "before it has the lock"])
+def test_a_job_that_another_process_settled_is_gone_on_from(world: World, late: bool) -> None:
     """`aq cancel`, come too late, judges an agent that ended well, and is quicker than the supervisor."""
+    job = JobId("a")
 
     def elsewhere() -> None:
         with world.caller() as tools:
-            assert settle_alone(tools, JobId("a"))
+            assert settle_alone(tools, job)
+
+    def quicker(_: Start) -> None:
+        if late:
+            world.at_lock[job] = elsewhere
+        else:
+            world.at(0, elsewhere)
 
     world.add(verify="true")
-    world.will("a", Script(after_s=100, does=lambda _: world.at(0, elsewhere)))
+    world.will("a", Script(after_s=100, does=quicker))
     world.die(10)
     world.supervise()
     world.supervise()

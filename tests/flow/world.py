@@ -1,6 +1,6 @@
 """A world in memory for the story: a queue, scripted agents and a clock, and supervisors that can be killed in it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Semaphore, Thread
 from typing import Any
@@ -20,7 +20,7 @@ from agent_queue.testing.engine import ScriptedEngine
 from agent_queue.testing.events import FakeEvents
 from agent_queue.testing.machine import Killed, Machine, job_file
 from agent_queue.testing.processes import FakeProcesses, Script
-from agent_queue.testing.queue import MemoryQueue
+from agent_queue.testing.queue import MemoryLock, MemoryQueue
 from agent_queue.testing.workspaces import FakeWorkspaces
 
 VERIFY = "verify"
@@ -42,6 +42,8 @@ class World:
         self.told: list[str] = []
         self.tell: Callable[[str], None] = self.told.append
         self.looked_at: list[FileChange] = []
+        self.at_lock: dict[JobId, Callable[[], object]] = {}
+        """What happens right before somebody next tries to lock a job."""
         self.queue = self.view()
         self.loop: Loop | None = None
         self._scripts: dict[str, list[Script]] = {}
@@ -192,11 +194,16 @@ def _child_environment(environment: Mapping[str, str], patterns: tuple[str, ...]
 
 
 class _Recorded(MemoryQueue):
-    """Notes which changed files the supervisor passed on."""
+    """Notes which changed files the supervisor passed on, and lets a test in just before a lock is taken."""
 
     def __init__(self, world: World) -> None:
         super().__init__(world.machine, mutexes=world.mutexes)
         self._changes = world.looked_at
+        self._at_lock = world.at_lock
+
+    def lock(self, job: JobId, names: Iterable[str] = ()) -> MemoryLock | None:
+        self._at_lock.pop(job, lambda: None)()
+        return super().lock(job, names)
 
     def look(self, files: Sequence[FileChange] | None = None) -> Changes:
         self._changes.extend(files or ())

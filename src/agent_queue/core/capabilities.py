@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 _TOKEN = re.compile(r"(?P<no>!?)(?P<key>[A-Za-z][\w.-]*)(?:(?P<op>:|!=|<=|>=|=|<|>)(?P<value>\S+))?")
-_NUMBER = re.compile(r"[0-9]+")
+_VERSION = re.compile(r"v?[0-9]")
 ANY = "any"
 
 Lookup = Callable[[str, str], tuple[str, ...]]
@@ -34,7 +34,7 @@ def parse(text: str) -> Need | None:
     if found is None:
         return None
     operator, value = found["op"] or "", found["value"] or ""
-    if operator not in ("", ":") and not _NUMBER.search(value):
+    if operator not in ("", ":") and not _VERSION.match(value):
         return None
     return Need(text, found["key"].lower(), operator, value, bool(found["no"]))
 

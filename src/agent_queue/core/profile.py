@@ -50,8 +50,6 @@ def parse(data: bytes, name: str, file: str) -> Profile:
     return Profile(name=name, defaults=defaults, persona=body)
 
 
-def prompt(profile: Profile | None, body: str) -> str:
-    """What the agent is told: the persona, then the job's body, verbatim."""
-    if profile is None or not profile.persona.strip():
-        return body
-    return f"{profile.persona.rstrip()}\n\n---\n\n{body}"
+def prompt(persona: str, body: str) -> str:
+    """What the agent is told: the persona, if there is one, then the job's body, verbatim."""
+    return f"{persona.rstrip()}\n\n---\n\n{body}" if persona.strip() else body

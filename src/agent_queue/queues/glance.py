@@ -57,11 +57,15 @@ class Glance:
     def _board(self) -> "Board":
         self._begin()
         names = {stage: sorted(filter(_is_job, os.listdir(self._layout.stage(stage)))) for stage in ACTIVE}
-        counts = {stage: len(found) for stage, found in names.items()}
+        counts = {}
         for stage in FINAL:  # before any row: whether they changed is asked there
             counts[stage], names[stage] = self._final(stage)
         rows = [row for stage in names for row in self._rows(stage, names[stage])]
-        mark_duplicates([row for row in rows if row["stage"] in ACTIVE])
+        rows = self._without_moves(rows, names)
+        active = [row for row in rows if row["stage"] in ACTIVE]
+        mark_duplicates(active)
+        for stage in ACTIVE:
+            counts[stage] = sum(row["stage"] is stage for row in active)
         if self._news or len(self._next["files"]) != len(self._known.get("files", ())):
             self._save()
         return {"rows": rows, "counts": counts}
@@ -97,6 +101,26 @@ class Glance:
             self._next["files"][f"{key}/{name}"] = entry
             rows.append(self._row(entry, stage, JobId(name[: -len(SUFFIX)]), found))
         return rows
+
+    def _without_moves(self, rows: "list[Row]", names: dict[Stage, list[str]]) -> "list[Row]":
+        """Jobs move while one folder is read after the other: find those seen nowhere, drop the first sight of others.
+
+        Nothing moves back but to the inbox, so that a second look at its names finds what came there meanwhile.
+        """
+        seen: dict[JobId, int] = {}
+        for row in rows:
+            seen[row["id"]] = seen.get(row["id"], 0) + 1
+        came = set(filter(_is_job, os.listdir(self._layout.stage(Stage.INBOX)))).difference(names[Stage.INBOX])
+        gone = {name for stage in ACTIVE for name in names[stage] if name[: -len(SUFFIX)] not in seen}
+        still = [
+            row for row in rows
+            if (seen[row["id"]] == 1 and not row["also"]) or self._lies(row["stage"], f"{row['id']}{SUFFIX}")
+        ]  # fmt: skip
+        for name in sorted(came | gone):
+            stage = next((stage for stage in Stage if self._lies(stage, name)), None)
+            if stage is not None and not any(f"{row['id']}{SUFFIX}" == name for row in still):
+                still += self._rows(stage, [name])
+        return still
 
     def _entry(self, old: Known | None, stamp: list[int], path: str, stage: Stage, name: str) -> Known:
         """What is known of a file and its journal, read again as far as they changed."""
