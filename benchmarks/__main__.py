@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.figures import Figure
 from benchmarks.machine import Others, description
-from benchmarks.report import page, table
+from benchmarks.report import listed, page, table
 from benchmarks.setting import Setting, setting
 
 ROWS = ("start_up", "wake_up", "life", "enqueue", "claims", "idle", "memory", "checkpoint", "recovery", "reading")
@@ -26,6 +26,7 @@ def main() -> int:
         for row in rows:
             figures += _measured(row, here)
         machine = [*description(here.folder), others.share()]
+    print(f"\n{listed(machine)}")
     if tuple(rows) == ROWS and not options.quick:
         PAGE.parent.mkdir(exist_ok=True)
         day = f"{datetime.now(UTC):%Y-%m-%d}"

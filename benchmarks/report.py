@@ -24,8 +24,11 @@ def table(figures: Sequence[Figure]) -> str:
 
 
 def page(figures: Sequence[Figure], *, machine: Sequence[str], command: str, day: str) -> str:
-    listed = "\n".join(f"- {line}" for line in machine)
-    return PAGE.format(command=command, day=day, machine=listed, table=table(figures))
+    return PAGE.format(command=command, day=day, machine=listed(machine), table=table(figures))
+
+
+def listed(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def _row(figure: Figure) -> str:

@@ -1,6 +1,7 @@
 """Bad input and faults: a clear error that names the place and the next step, and nothing is lost."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -221,3 +222,12 @@ def test_words_that_are_no_command(aq: Aq, queue: Path) -> None:
     assert "did you mean 'status'?" in aq("statsu", check=2).err
     assert "no job is called nothing" in aq("show", "nothing", check=2).err
     assert "--now and --detach exclude each other" in aq("stop", "--now", "--detach", check=2).err
+
+
+def test_what_can_be_made_again_may_be_deleted_at_any_time(aq: Aq, jobs: Jobs) -> None:
+    job = jobs.add("tidy", "true")
+    shutil.rmtree(jobs.queue / ".aq")
+    shutil.rmtree(jobs.queue / "locks")
+    assert job in aq("status").out
+    aq("run", "--once")
+    assert jobs.stage(job) == "review"

@@ -23,7 +23,7 @@ MUTATIONS: dict[str, tuple[set[str], str]] = {
         "the kernel opens the shim's own log while it starts it; no byte of it is ours",
     ),
     "system/checkpoint.py": (
-        {"os.O_WRONLY", "os.O_CREAT", "os.replace", "os.unlink", "shutil.copyfile"},
+        {"os.O_WRONLY", "os.O_CREAT", "os.replace", "os.unlink", "os.utime", "shutil.copyfile"},
         "git's index and index.lock of one worktree, in git's own folder",
     ),
     "system/worktrees.py": ({"os.rmdir"}, "the empty folder that a killed `git worktree add` leaves"),

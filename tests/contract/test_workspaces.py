@@ -266,11 +266,13 @@ def test_no_hook_of_the_users_runs(
     marks = tmp_path / "marks"
     hooks = tmp_path / "hooks" if configured else repo.path / ".git/hooks"
     hooks.mkdir(exist_ok=True)
-    for name in HOOKS:
+    for name in (*HOOKS, "fsmonitor"):
         (hooks / name).write_text(f"#!/bin/sh\necho {name} >>{marks}\nexit 1\n")
         (hooks / name).chmod(0o755)
     if configured:
         repo.git("config", "core.hooksPath", str(hooks))
+    repo.git("config", "core.fsmonitor", str(hooks / "fsmonitor"))
+    repo.git("config", "core.fsmonitorHookVersion", "1")
     workspace = Workspace.IN_PLACE if in_place else None
     for fresh in (False, True):
         place = life.open(workspace=workspace, fresh=fresh)

@@ -206,10 +206,13 @@ class ModelDisk:
 
     # What is left of it.
 
-    def cut(self, at: int, how: Survival, dice: random.Random) -> Image:
-        """What the disk holds when the power fails after the first `at` changes."""
-        changes = self.log[:at]
-        return _Remains(self.base, changes, how, dice).image()
+    def cut(self, at: int, how: Survival, dice: random.Random, *, written_back: int = 0) -> Image:
+        """What the disk holds when the power fails after the first `at` changes. The first `written_back` of them are
+        so old that the kernel has written them by itself."""
+        base = self.base
+        if written_back:
+            base = _Remains(base, self.log[:written_back], Survival.ALL, dice).image()
+        return _Remains(base, self.log[written_back:at], how, dice).image()
 
     def killed(self, at: int, root: str) -> "ModelDisk":
         """The disk, now at `root`, after its writer was killed: nothing is lost yet, and nothing more is flushed."""

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from .cases import CASES, Case, Templates, acknowledge, after, listed
 from .kill_points import SHIM_CASES
-from .power_cut import Tally
 from .real import Bench, Done, preload
+from .tally import Tally
 from .strace import Call, wrapper
 
 ERRORS = {

@@ -13,8 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from .cases import CASES, RUN, Case, Templates, acknowledge, after, late, listed, one, verified
-from .power_cut import Tally
 from .real import preload
+from .tally import Tally
 from .strace import CHANGING, wrapper
 
 SHIM_CALLS = ("write", "fsync", "renameat", "linkat", "unlinkat")

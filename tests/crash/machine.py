@@ -117,6 +117,8 @@ class Machine:
         self.told: list[str] = []
         self.killed_at = 0
         """How often the disk had changed when the supervisor was killed."""
+        self.fatal = ""
+        """Starting a process whose record folder has this in its path kills the supervisor, and whatever else."""
 
     @property
     def root(self) -> str:
@@ -170,6 +172,9 @@ class Machine:
         agent = Agent(folder, _code(start), locks, names, len(self.disk.log))
         self.agents[start.folder] = agent
         self.launched.append(agent)
+        if self.fatal and self.fatal in start.folder:
+            self.killed_at = len(self.disk.log)
+            raise KilledError
         self._record(start.folder, "run.json", '{"shim":null}\n', durable=False)
 
     def stop_soon(self, folder: str) -> None:

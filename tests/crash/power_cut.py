@@ -1,15 +1,21 @@
 """Harness C: cut the power after every change of the disk, build the states it may leave, recover, check.
 
 C2 cuts it again at every change that the recovery makes.
+
+    python -m crash.power_cut FOLDER SCENARIO PER_CUT SECOND [first]
+
+tries one scenario and prints a tally as JSON; see `main` for what SCENARIO can be. `first` stops at the first bad state.
 """
 
+import json
 import random
 import shutil
+import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 from agent_queue.core.errors import AqError
@@ -20,10 +26,13 @@ from agent_queue.system.layout import Layout
 
 from . import invariants
 from .disk import Image, ModelDisk, Survival, image_of
-from .machine import Machine, StuckError, booted
-from .marks import Chronicle, Cut, Dropped, Offered
+from .machine import KilledError, Machine, StuckError, booted
+from .marks import Chronicle, Cut, Dropped, Offered, Settled
+from .tally import Tally
 
 FIXED = (Survival.NOTHING, Survival.ALL, Survival.NAMES, Survival.ZEROS)
+MOST_DEATHS = 4
+"""The first, and as many recoveries as `max_recoveries` allows by default."""
 BY_CHANCE = (Survival.ORDERED, Survival.ANY)
 
 
@@ -93,23 +102,6 @@ SCENARIOS: dict[str, Callable[[Machine], None]] = {
 }
 
 
-@dataclass(slots=True)
-class Tally:
-    """What a harness did."""
-
-    tried: int = 0
-    again: int = 0
-    """States of second crashes, C2."""
-    bad: int = 0
-    examples: list[str] = field(default_factory=list)
-
-    def add(self, where: str, found: list[str]) -> None:
-        if found:
-            self.bad += 1
-            if len(self.examples) < 20:
-                self.examples.append(f"{where}: {'; '.join(found)}")
-
-
 class PowerCuts:
     """Runs scenarios and tries the states they may leave. `scratch` is an empty folder."""
 
@@ -167,6 +159,37 @@ class PowerCuts:
             if self.stop_at_first and self.tally.bad:
                 return
         machine.disk.remove()
+
+    def try_poison(self, *, in_verify: bool) -> None:
+        """A job whose agent, or whose verify, takes the machine down each time it starts. It must end.
+
+        What is older than the start has long been written back; what is younger is lost.
+        """
+        root = self._folder()
+        fresh_queue(root)
+        machine = Machine(ModelDisk(root, image_of(root)))
+        job = machine.add("poison", "exit 0", "verify: 'true'")
+        deaths = 0
+        while deaths <= MOST_DEATHS:
+            machine.fatal = "/verify/" if in_verify else "/runs/"
+            try:
+                machine.run()
+                break
+            except KilledError:
+                deaths += 1
+                settled = [at for at, mark in machine.chronicle.marks if isinstance(mark, Settled) and at]
+                old = settled[-1] if settled else 0
+                image = machine.disk.cut(machine.killed_at, Survival.NOTHING, self._dice, written_back=old)
+                known = machine.chronicle.until(machine.killed_at).past()
+                machine.power_off()
+                image.write_to(root := self._folder())
+                machine = Machine(ModelDisk(root, image), known, machine.clock)
+                machine.mark(Cut())
+        machine.power_off()
+        self.tally.tried += 1
+        where = invariants.places(machine.root)[job]
+        if deaths > MOST_DEATHS or where != ["failed"]:
+            self.tally.add(f"poison, in_verify={in_verify}", [f"it lies in {where} after {deaths} deaths"])
 
     def _ways(self, per_cut: int) -> Iterator[Survival]:
         yield from FIXED if self._atomic else ()
@@ -258,3 +281,26 @@ def scratch_folder() -> str:
 
 def remove_scratch(path: str) -> None:
     shutil.rmtree(path, ignore_errors=True)
+
+
+def main(scenario: str, per_cut: int, second: int, *options: str) -> None:
+    """SCENARIO is one of SCENARIOS; with `killed:` before it, its process is killed first and the power fails later;
+    with `linked:`, the file system has no safe rename; `poison` and `poison:verify` take the machine down each time."""
+    scratch = scratch_folder()
+    try:
+        kind, _, name = scenario.rpartition(":")
+        cuts = PowerCuts(scratch, atomic_rename=kind != "linked")
+        cuts.stop_at_first = "first" in options
+        if scenario.startswith("poison"):
+            cuts.try_poison(in_verify=name == "verify")
+        elif kind == "killed":
+            cuts.try_killed(name)
+        else:
+            cuts.try_scenario(name, per_cut=per_cut, second=second)
+        print(json.dumps(asdict(cuts.tally)))
+    finally:
+        remove_scratch(scratch)
+
+
+if __name__ == "__main__":
+    main(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), *sys.argv[5:])

@@ -20,8 +20,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from . import invariants
-from .power_cut import Tally
 from .real import Bench, Done, body, until
+from .tally import Tally
 from .strace import wrapper
 
 KINDS = 4

@@ -15,6 +15,7 @@ from agent_queue.core.job import Stage
 from . import invariants
 from .marks import Created, Launched, Mark
 from .strace import attached, wait_for_tracer
+from .tally import python_path
 
 BODY = """\
 top=${{0%/runs/*}}/..
@@ -31,23 +32,11 @@ exit {code}
 """
 """The ledger lies beside the queue: no crash of the queue takes it back."""
 
-TESTS = str(Path(__file__).resolve().parent.parent)
 MOVED = re.compile(r"^\d\d:\d\d:\d\d (\S+): (\w+) -> (\w+)", re.MULTILINE)
 
 
 def body(*, code: int = 0, work: str = ":") -> str:
     return BODY.format(code=code, work=work)
-
-
-def source() -> str:
-    """The folder that the product under test is imported from; a planted bug lies in another one."""
-    import agent_queue
-
-    return str(Path(agent_queue.__file__).resolve().parent.parent)
-
-
-def python_path() -> str:
-    return f"{source()}:{TESTS}"
 
 
 @dataclass(slots=True)
@@ -126,7 +115,9 @@ class Bench:
 
     def problems(self, *, recovered: bool) -> list[str]:
         found = invariants.problems(self.root, self.marks(), recovered=recovered, torn=self.torn)
-        return found + [f"{folder} ran beside another run of its job" for word, folder in self.ledger() if word == "overlap"]
+        return found + [
+            f"{folder} ran beside another run of its job" for word, folder in self.ledger() if word == "overlap"
+        ]
 
 
 @dataclass(frozen=True, slots=True)

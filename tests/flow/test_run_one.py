@@ -318,6 +318,18 @@ def test_a_setup_that_fails_is_charged_and_may_be_retried(world: World) -> None:
     assert world.lies_free("a", "b")
 
 
+@pytest.mark.parametrize("verify", [False, True])
+def test_a_machine_that_can_start_no_more_processes_fails_the_job_and_not_the_supervisor(
+    world: World, verify: bool
+) -> None:
+    world.add("a", verify="true")
+    world.add("b")
+    world.will("a", Script(refused=OSError(11, "Resource temporarily unavailable")), verify=verify)
+    world.supervise()
+    assert (world.stage("a"), world.result("a"), world.stage("b")) == (Stage.FAILED, "setup_failed", Stage.REVIEW)
+    assert "Resource temporarily unavailable" in world.file("runs/a/1/outcome.json")
+
+
 # After the agent.
 
 

@@ -39,6 +39,7 @@ class World:
         self.installed = {"scripted", "other"}
         self.environment: dict[str, str] = {"PATH": "/bin", "SECRET": "s", "SCRIPTED_KEY": "k"}
         self.lanes: dict[str, str] = {}
+        self.offered = {"os", "git"}
         self.told: list[str] = []
         self.tell: Callable[[str], None] = self.told.append
         self.looked_at: list[FileChange] = []
@@ -95,6 +96,7 @@ class World:
             settings=self.settings, host=Host(), environment=self.environment, engine=self.engines.get,
             program=lambda name: f"/bin/{name}" if name in self.installed else None,
             child_environment=_child_environment, side_files=lambda _: [], mutexes=self.mutexes,
+            offers=lambda key, value: (value or "1",) if key in self.offered else (),
             closed_lanes=lambda: self.lanes, unmet=self._unmet, tell=self.tell,
         )  # fmt: skip
 

@@ -65,6 +65,9 @@ _VALUES: dict[int, st.SearchStrategy[Any]] = {
     id(fields.DURATION): limits,
     id(fields.TEXTS): st.lists(texts, max_size=3).map(tuple),
     id(fields.WORDS): st.lists(words, max_size=3).map(tuple),
+    id(fields.CAPABILITIES): st.lists(st.sampled_from(["has:git", "node>=20", "os:any", "!java"]), max_size=3).map(
+        tuple
+    ),
     id(fields.RETRY): retries,
     id(fields.BUDGET): st.builds(
         Budget,

@@ -34,8 +34,9 @@ def imported(tree: ast.Module) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    paths = (name.removeprefix("agent_queue.").replace(".", "/") for name in names if name.startswith("agent_queue."))
-    return {f"{path}.py" for path in paths if (PACKAGE / f"{path}.py").exists()}
+    paths = [name.removeprefix("agent_queue.").replace(".", "/") for name in names if name.startswith("agent_queue.")]
+    files = (file for path in paths for file in (f"{path}.py", f"{path}/__init__.py"))
+    return {file for file in files if (PACKAGE / file).exists()}
 
 
 def nodes(without: Iterable[str] = ()) -> Iterator[tuple[str, ast.AST]]:

@@ -1,32 +1,38 @@
 """aq doctor"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import click
 
 from agent_queue.cli.options import emit, json_option
-from agent_queue.cli.screen import Screen, plain
+from agent_queue.cli.render_doctor import findings
+from agent_queue.cli.screen import Screen
 from agent_queue.core.board import Row
 from agent_queue.core.errors import EXIT_FAILED, SettingsError
 from agent_queue.core.job import Stage
-from agent_queue.flow.doctor import Finding, Level, engines_of, examine
-from agent_queue.wiring import ENGINES, App
+from agent_queue.flow.doctor import Level, engines_of, examine
+from agent_queue.wiring import ENGINES, App, opened
 
 UNVERSIONED = ("shell",)
 """Any POSIX shell will do, and many take no `--version`."""
-COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
 
 
 @click.command()
+@click.option("--capabilities", is_flag=True, help="Print what this host offers to `capabilities` instead.")
+@click.option("--rescan", is_flag=True, help="Look again for what was found before.")
 @json_option
 @click.pass_obj
-def command(root: str | None, *, as_json: bool) -> None:
+def command(root: str | None, *, capabilities: bool, rescan: bool, as_json: bool) -> None:
     """What this machine and this queue have, what they lack, and what mends it. Ends with 1 when something fails.
 
     Of agent programs nothing but `--version` is run.
     """
+    if capabilities:
+        offers = opened(root).offers.all(rescan=rescan)
+        emit(as_json, {"offers": offers}, (f"{key:<10} {', '.join(values) or '-'}" for key, values in offers.items()))
+        return
     app = App(root)
     settings: dict[str, Any] = {"problem": "", "fix": "", "durability": None}
     engines: list[dict[str, Any]] = []
@@ -43,17 +49,6 @@ def command(root: str | None, *, as_json: bool) -> None:
     left = [row["id"] for row in rows if row["stage"] is Stage.BUILDING and not (row["work"] and row["work"]["alive"])]
     found = examine(facts["machine"], facts["queue"] | {"left": left}, engines, settings)
     emit(as_json, {"root": app.layout.root, "findings": [asdict(one) for one in found], "engines": engines},
-         _lines(found, Screen.here()))  # fmt: skip
+         findings(found, Screen.here()))  # fmt: skip
     if any(one.level is Level.FAIL for one in found):
         raise SystemExit(EXIT_FAILED)
-
-
-def _lines(found: list[Finding], screen: Screen) -> Iterator[str]:
-    for before, one in zip([None, *found], found, strict=False):
-        if before is None or before.about != one.about:
-            yield screen.paint(one.about, "bold")
-        first, *more = screen.wrap(plain(one.text), screen.width - 8)
-        mark = "-" if one.level is Level.OK and one.fix else one.level.value  # nothing wrong, and something one can do
-        yield f"  {screen.paint(f'{mark:<4}', COLOURS[one.level] if mark != '-' else '')}  {first}"
-        yield from (f"        {line}" for line in more)
-        yield from (f"        {screen.paint(line, 'dim')}" for line in screen.wrap(one.fix, screen.width - 8) if line)

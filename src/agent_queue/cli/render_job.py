@@ -49,7 +49,8 @@ def _state(found: Found, screen: Screen) -> Iterator[str]:
     if not state["run"]:
         yield _labelled("runs", "none yet")
         return
-    yield _labelled("runs", f"{state['run']}, the last with {state.get('engine', '?')} {state.get('model') or ''}".rstrip())
+    last = f"{state.get('engine', '?')} {state.get('model') or ''}".rstrip()
+    yield _labelled("runs", f"{state['run']}, the last with {last}")
     yield _labelled("took", insights({"insights": found["insights"], "attempts": state["attempts"]}))
     for label, key in (("started", "started_at"), ("ended", "ended_at"), ("not before", "next_eligible")):
         if state.get(key):
@@ -64,9 +65,8 @@ def _state(found: Found, screen: Screen) -> Iterator[str]:
 
 def _manifest(found: Found, screen: Screen) -> Iterator[str]:
     for key, said in found["manifest"].items():
-        value = said["value"]
-        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value).lower() if value in (True, False) else str(value)
-        yield _labelled(key, f"{plain(text)}  {screen.paint(said['origin'], 'dim') if said['origin'] != 'job' else ''}".rstrip())
+        origin = screen.paint(said["origin"], "dim") if said["origin"] != "job" else ""
+        yield _labelled(key, f"{plain(_value(said['value']))}  {origin}".rstrip())
 
 
 def _files(found: Found, _: Screen) -> Iterator[str]:
@@ -142,3 +142,10 @@ SECTIONS: dict[str, Callable[[Found, Screen], Iterator[str]]] = {
     "Problems": _problems, "Why": _why, "State": _state, "Manifest": _manifest, "Files": _files,
     "History": _history, "Environment it did not see": _dropped,
 }  # fmt: skip
+
+
+def _value(value: object) -> str:
+    """A manifest's value as a person would write it."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from agent_queue.core import capabilities
 from agent_queue.core.budget import Budget
 from agent_queue.core.frontmatter import Node, NodeError, quoted
 from agent_queue.core.outcome import FAILURES, Failure
@@ -79,11 +80,6 @@ def parse_limit(node: Node) -> float:
     return value
 
 
-def parse_path(node: Node) -> str:
-    """A path; `~` alone is YAML's null, and here a person's home."""
-    return "~" if node.text == "~" else parse_text(node)
-
-
 def parse_count(node: Node) -> int:
     found = _COUNT.fullmatch(node.text) if not isinstance(node.value, list | dict) else None
     value = round(float(found[1]) * {"": 1, "k": 1_000, "m": 1_000_000}[found[2].lower()]) if found else 0
@@ -111,6 +107,14 @@ def parse_words(node: Node) -> tuple[str, ...]:
     if isinstance(node.value, list):
         return tuple(parse_text(item).strip() for item in node.value)
     return tuple(word for word in re.split(r"[,\s]+", parse_text(node)) if word)
+
+
+def parse_capabilities(node: Node) -> tuple[str, ...]:
+    """Tokens as `core.capabilities` reads them."""
+    for word in (words := parse_words(node)):
+        if capabilities.parse(word) is None:
+            raise NodeError(node, f"{quoted(word)} is no capability; write KEY, KEY:VALUE or KEY>=VERSION")
+    return words
 
 
 def parse_retry(node: Node) -> Retry:
@@ -224,8 +228,9 @@ _DURATION_SCHEMA = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*[smhd]$"
 TEXT = Kind(parse_text, show, {"type": "string", "minLength": 1})
 FLAG = Kind(parse_flag, show, {"type": "boolean"})
 DURATION = Kind(parse_limit, show_duration, _DURATION_SCHEMA)
-PATH = Kind(parse_path, show, {"type": ["string", "null"]})
+PATH = Kind(lambda node: "~" if node.text == "~" else parse_text(node), show, {"type": ["string", "null"]})
 TEXTS = Kind(parse_texts, show, _LIST_SCHEMA)
+CAPABILITIES = Kind(parse_capabilities, show, _LIST_SCHEMA)
 WORDS = Kind(parse_words, show, _LIST_SCHEMA)
 RETRY = Kind(parse_retry, show_retry, {
     "oneOf": [{"const": "none"}, {"type": "object", "additionalProperties": False, "required": ["max"], "properties": {

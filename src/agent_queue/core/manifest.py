@@ -139,7 +139,7 @@ _ROWS: tuple[tuple[str, Kind, str, str], ...] = (
      "command(s) run in the workspace by `/bin/sh -c` after the agent ended well, in order, to the first failure"),
     ("verify-timeout", fields.DURATION, "30m", "longest run of the verify commands together"),
     ("priority", fields.choice(Priority), "medium", "ties go to the oldest"),
-    ("capabilities", fields.WORDS, "", "what the host must offer"),
+    ("capabilities", fields.CAPABILITIES, "", "what the host must offer"),
     ("profile", fields.TEXT, "", "persona put before the body, and defaults for other keys"),
     ("allowed-scope", fields.TEXTS, "", "globs of paths the job may change"),
     ("scope", fields.choice(Scope), "warn", "what a change outside allowed-scope does"),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from agent_queue.core.capabilities import unmet
 from agent_queue.core.errors import AqError
 from agent_queue.core.job import JobId, Result, Stage
 from agent_queue.core.lifecycle import Job, Move, begin, decide, pending, recover
@@ -60,6 +61,10 @@ def _refused(run: Run, tools: Tools) -> Outcome | None:
     """What makes a start pointless: its cwd is gone, or no engine is there. The agent is never launched."""
     if run.plan.problem:
         return Refused(result=Result.SETUP_FAILED, reason=run.plan.problem)
+    lacking = unmet(run.manifest.capabilities, tools.offers)
+    if lacking:
+        reason = f"this host does not offer {', '.join(lacking)}; `aq doctor --capabilities` shows what it does"
+        return Refused(result=Result.CAPABILITY_MISMATCH, reason=reason)
     chosen = choose(run.manifest, tools)
     return chosen if isinstance(chosen, Refused) else None
 

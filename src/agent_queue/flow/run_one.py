@@ -30,7 +30,7 @@ def work(run: Run, tools: Tools, repair: Repair | None = None) -> Steps[Move]:
         case Stage.BUILDING:
             outcome = yield from build(run, tools, repair)
         case Stage.REVIEW:
-            outcome = yield from verify(run, tools)
+            outcome = yield from verify(run, tools, repair)
         case _:
             yield from hold(run, tools, "")
             outcome = Done()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from agent_queue.core.capabilities import Lookup
 from agent_queue.core.job import JobId
 from agent_queue.core.lifecycle import Job, Policy
 from agent_queue.core.manifest import Manifest
@@ -30,6 +31,8 @@ class Tools:
     """What of an environment a child may see, and the names it may not."""
     side_files: Callable[[str], list[tuple[str, bytes]]]
     """The side files of an agent program that match a glob, by name with their bytes, oldest first."""
+    offers: Lookup
+    """What this host offers, for `capabilities`."""
     mutexes: Callable[[Manifest], tuple[str, ...]]
     closed_lanes: Callable[[], Mapping[str, str]]
     """Engine name to the reason why it takes no job now."""

@@ -8,16 +8,18 @@ import json
 from dataclasses import replace
 
 from agent_queue.core.outcome import Broke, Done, Failure, Outcome, StopReason, of_stop
+from agent_queue.core.recovery import Repair
 from agent_queue.flow.launch import opened_in
 from agent_queue.flow.tools import Abandoned, Deed, Run, Steps, Tools, Watch, hold, run_folder
 from agent_queue.ports import Place, RunFolder, Start
 
 COMMANDS = "commands.json"
+DIED = "the machine or the shim died under its verify"
 # One shell per command, so that a syntax error in one cannot swallow the next; the log names each before it runs.
 SCRIPT = 'for command in "$@"; do printf \'+ %s\\n\' "$command"; /bin/sh -c "$command" || exit $?; done'
 
 
-def verify(run: Run, tools: Tools) -> Steps[Outcome]:
+def verify(run: Run, tools: Tools, repair: Repair | None = None) -> Steps[Outcome]:
     """Run the verify commands, or go on with a try of them that is found under way or ended."""
     folder = run_folder(tools, run.job)
     yield from hold(run, tools, current(folder))
@@ -27,14 +29,19 @@ def verify(run: Run, tools: Tools) -> Steps[Outcome]:
     if opened is None:
         return Broke(kind=Failure.MACHINE, reason="the record of its workspace is gone")
     path, ours = current(folder), False
+    if not path and repair is Repair.ORPHAN and not _charged(run, tools):  # a power cut may have taken its record
+        return Broke(kind=Failure.MACHINE, reason=DIED)
     while True:
         if path and tools.processes.exit(path) is None:
             yield Deed(lambda: tools.processes.sweep(opened.marker))
             if tools.processes.stopped(path) is None and not _charged(run, tools):
-                return Broke(kind=Failure.MACHINE, reason="the machine or the shim died under its verify")
+                return Broke(kind=Failure.MACHINE, reason=DIED)
         if path and not cut_short(tools, path, ours=ours):
             return _judged(run, tools, path)
-        path, ours = _start(run, tools, opened.place, opened.marker), True
+        try:
+            path, ours = _start(run, tools, opened.place, opened.marker), True
+        except OSError as error:
+            return Broke(kind=Failure.SETUP, reason=f"its verify cannot be started: {error}")
         while not (yield Watch(path)):
             pass
 

@@ -46,11 +46,11 @@ def _any_of(patterns: tuple[str, ...]) -> Callable[[str], object]:
     return re.compile("|".join(map(fnmatch.translate, patterns))).match
 
 
-def version(program: str) -> str:
-    """The first line that a program prints for `--version`, '' when it does not within ten seconds."""
+def version(program: str, argument: str = "--version") -> str:
+    """The first line that a program prints for `--version` (or `argument`), '' when it does not within ten seconds."""
     try:
         done = subprocess.run(
-            [program, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+            [program, argument], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
             timeout=10, check=False, env=child_environment(os.environ, ())[0],
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):

@@ -62,3 +62,7 @@ class Layout:
     def exists(self) -> bool:
         """True when every folder is there."""
         return all(os.path.isdir(folder) for folder in self.folders())
+
+    def holds_jobs(self) -> bool:
+        """True when the folders are there that hold what cannot be made again."""
+        return all(os.path.isdir(folder) for folder in (*map(self.stage, Stage), f"{self.root}/journal"))

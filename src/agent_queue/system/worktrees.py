@@ -1,7 +1,9 @@
 """Where a job works: a git worktree of its own, at the same path for every run, or the folder itself."""
 
+import fcntl
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from agent_queue.core.errors import AqError
 from agent_queue.core.history import History
@@ -51,7 +53,8 @@ class MachineWorkspaces:
             _set_aside(user, job, branch, past.run - 1)
         base = self._base(user, past, manifest, branch)
         if not plan.worktree:
-            _refuse_if_elsewhere(user, f"refs/heads/{branch}", "")
+            with _alone(user):
+                _refuse_if_elsewhere(user, f"refs/heads/{branch}", "")
             start = present(user)
             return Place(cwd=plan.cwd, root=plan.repository, branch=branch, base=base, start=start)
         path = os.path.join(self._folder, job)
@@ -95,10 +98,10 @@ class MachineWorkspaces:
             return f"{path} is no worktree any more; look at it, then remove it by hand"
         if status or head != f"refs/heads/{branch}":
             return f"{path} holds work that is not on {branch}; `aq requeue` it or commit it there"
-        common = here.run("rev-parse", "--path-format=absolute", "--git-common-dir")
-        user = Git(common)
-        user.ask("worktree", "unlock", path)
-        user.run("worktree", "remove", "--force", path)
+        user = Git(_common(here))
+        with _alone(user):
+            user.ask("worktree", "unlock", path)
+            user.run("worktree", "remove", "--force", path)
         return ""
 
     def diff(
@@ -158,19 +161,39 @@ class MachineWorkspaces:
         if os.path.lexists(path):
             raise WorkspaceError(f"{path} is in the way and is no worktree; look at it, then remove it")
         exists = user.ask("rev-parse", "-q", "--verify", ref) is not None
-        _refuse_if_elsewhere(user, ref, path)
-        target = (branch,) if exists else ("-b", branch)
-        start = () if exists else (base,)
+        target = (path, branch) if exists else ("-b", branch, path, base)
         lock = ("--lock", "--reason", "an agent-queue job works here")
-        user.run("worktree", "prune", "--expire", "now")
-        user.run("worktree", "add", "--quiet", "--force", "--force", *lock, *_order(target, path, start), limit_s=600)
+        with _alone(user):
+            _refuse_if_elsewhere(user, ref, path)
+            user.run("worktree", "prune", "--expire", "now")
+            user.run("worktree", "add", "--quiet", "--no-checkout", "--force", "--force", *lock, *target)
+        _bring_in_line(here, here.run("rev-parse", "--absolute-git-dir"))
 
     def _switch(self, user: Git, here: Git, branch: str, base: str) -> None:
         """The agent left HEAD elsewhere: everything there is on the branch by now, so only HEAD and index go back."""
         if user.ask("rev-parse", "-q", "--verify", f"refs/heads/{branch}") is None:
-            user.run("branch", "--no-track", branch, base)
+            user.run("update-ref", f"refs/heads/{branch}", base, "0" * len(base))
         here.run("symbolic-ref", "HEAD", f"refs/heads/{branch}")
         here.run("read-tree", "--reset", "-u", "HEAD", limit_s=600)
+
+
+@contextmanager
+def _alone(user: Git) -> Iterator[None]:
+    """Be the only one of ours at the worktrees of a repository: git fails over a record that is just being made.
+
+    Jobs of one repository start at once, beside each other and in other queues. The lock is on git's own folder, so
+    that no file of ours is left in it; the slow filling of a worktree comes after it.
+    """
+    number = os.open(_common(user), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(number)
+
+
+def _common(git: Git) -> str:
+    return git.run("rev-parse", "--path-format=absolute", "--git-common-dir")
 
 
 def _bring_in_line(here: Git, folder: str) -> None:
@@ -190,10 +213,6 @@ def _refuse_if_elsewhere(user: Git, ref: str, path: str) -> None:
         elif row == f"branch {ref}" and where != path:
             name = ref.removeprefix("refs/heads/")
             raise WorkspaceError(f"{name} is checked out at {where}; switch that to another branch")
-
-
-def _order(target: tuple[str, ...], path: str, start: tuple[str, ...]) -> tuple[str, ...]:
-    return (*target, path, *start) if target[0] == "-b" else (path, *target)
 
 
 def _top(git: Git) -> str | None:

@@ -30,7 +30,9 @@ class Script:
     stop_code: int | None = None
     """The exit code that it has after a stop; None dies by SIGTERM."""
     error: str = ""
-    """Why it cannot be started."""
+    """Why the program cannot be started, as its shim records it."""
+    refused: OSError | None = None
+    """Why the system cannot even start a shim."""
     recorded: bool = True
     """False: its shim dies at the end, without a record, and leaves the process itself running."""
     stragglers: int = 0
@@ -73,6 +75,8 @@ class FakeProcesses:
         assert not job or job not in [other.env.get("AQ_JOB_ID") for other in others], f"{job} is started twice"
         self.machine.step()
         clock, script = self.machine.clock, self.script(start)
+        if script.refused is not None:
+            raise script.refused
         live = Live(start, script, clock.monotonic(), self.machine.inherit(lock.filenos()))
         self._live[start.folder] = live
         self.started.append(start)

@@ -1,7 +1,6 @@
 """The one place where names meet adapters: settings and a root become the tools that the story is told with."""
 
 import os
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
@@ -12,6 +11,9 @@ from agent_queue.core.job import Stage
 from agent_queue.system import settings_files
 from agent_queue.system.files import Disk
 from agent_queue.system.layout import Layout
+from agent_queue.wiring.engines import ENGINES, load
+
+__all__ = ["ALL", "ENGINES", "App", "opened"]
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,21 +25,9 @@ if TYPE_CHECKING:
     from agent_queue.ports import Engine
     from agent_queue.queues.folders import FolderQueue
     from agent_queue.queues.glance import Glance
+    from agent_queue.system.offers import HostOffers
     from agent_queue.system.processes import MachineProcesses
     from agent_queue.system.worktrees import MachineWorkspaces
-
-ENGINES = {
-    "claude": "agent_queue.engines.claude:Claude",
-    "codex": "agent_queue.engines.codex:Codex",
-    "copilot": "agent_queue.engines.copilot:Copilot",
-    "devin": "agent_queue.engines.devin:Devin",
-    "gemini": "agent_queue.engines.gemini:Gemini",
-    "opencode": "agent_queue.engines.opencode:OpenCode",
-    "pi": "agent_queue.engines.pi:Pi",
-    "qwen": "agent_queue.engines.qwen:Qwen",
-    "shell": "agent_queue.engines.shell:Shell",
-}
-
 
 ALL = "all"
 """The name under which `lanes/` holds the pause of every engine."""
@@ -102,6 +92,19 @@ class App:
         return MachineWorkspaces(self.layout.work)
 
     @cached_property
+    def offers(self) -> "HostOffers":
+        from agent_queue.system.offers import HostOffers
+
+        return HostOffers(f"{self.layout.own}/host.json", Disk(self.layout.scratch, durable=False), self.installed)
+
+    def installed(self) -> dict[str, str]:
+        """The engines of this host with their programs."""
+        from agent_queue.flow.choose_engine import find_program
+
+        found = {name: find_program(name, engine, self.tools) for name in ENGINES if (engine := self.engine(name))}
+        return {name: program for name, program in found.items() if program is not None}
+
+    @cached_property
     def tools(self) -> "Tools":
         from agent_queue.flow.tools import Tools
         from agent_queue.system import host
@@ -111,13 +114,14 @@ class App:
             queue=self.queue, workspaces=self.workspaces, processes=self.processes, clock=MachineClock(),
             settings=self.settings, host=host.host(), environment=self.environment, engine=self.engine,
             program=host.find, child_environment=host.child_environment, side_files=host.side_files,
-            mutexes=self.mutexes, closed_lanes=self.closed_lanes, unmet=self.unmet, tell=self.tell,
+            offers=self.offers.lookup, mutexes=self.mutexes, closed_lanes=self.closed_lanes, unmet=self.unmet,
+            tell=self.tell,
         )  # fmt: skip
 
     def engine(self, name: str) -> "Engine | None":
         """An adapter by name, by an installed entry point, or as `module:Class`; None when there is none."""
         if name not in self._engines:
-            self._engines[name] = _load(ENGINES.get(name) or _entry_point(name) or name)
+            self._engines[name] = load(name)
         return self._engines[name]
 
     def mutexes(self, manifest: "Manifest") -> tuple[str, ...]:
@@ -218,29 +222,8 @@ def opened(root: str | None, tell: Callable[[str], None] = lambda _: None) -> Ap
         AqError: there is no queue.
     """
     app = App(root, tell)
-    if not app.layout.exists():
+    if not app.layout.holds_jobs():
         raise AqError(f"no queue at {app.layout.root}", hint="`aq init` makes one; --root or AGENT_QUEUE_ROOT names it")
+    if not app.layout.exists():
+        app.initialise()  # somebody tidied up: what is missing can be made again
     return app
-
-
-def _entry_point(name: str) -> str | None:
-    from importlib.metadata import entry_points
-
-    found = [entry.value for entry in entry_points(group="agent_queue.engines") if entry.name == name]
-    return found[0] if found else None
-
-
-def _load(target: str) -> "Engine | None":
-    from importlib import import_module
-
-    module, _, name = target.partition(":")
-    if not name:
-        return None
-    sys.path.append(os.getcwd())
-    try:
-        engine: Engine = getattr(import_module(module), name)()
-    except (ImportError, AttributeError):
-        return None
-    finally:
-        sys.path.pop()
-    return engine
