@@ -16,8 +16,8 @@ ROWS = ("start_up", "wake_up", "life", "enqueue", "claims", "idle", "memory", "c
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 
-def main() -> int:
-    """Measure the rows; 1 when a target is missed."""
+def main() -> None:
+    """Measure the rows. A missed target is a line of the table, no failure."""
     options = _options()
     rows = options.rows or ROWS
     figures: list[Figure] = []
@@ -32,7 +32,6 @@ def main() -> int:
         day = f"{datetime.now(UTC):%Y-%m-%d}"
         PAGE.write_text(page(figures, machine=machine, command=_command(), day=day))
         print(f"written: {PAGE}")
-    return int(any(figure.met is False for figure in figures))
 
 
 def _measured(row: str, here: Setting) -> list[Figure]:
@@ -57,4 +56,4 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

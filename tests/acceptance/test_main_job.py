@@ -321,3 +321,43 @@ def test_sigint_waits_for_what_runs(aq: Aq, jobs: Jobs, tmp_path: Path) -> None:
         go.touch()
         assert supervisor.wait(10) == 130
     assert (jobs.stage(job), jobs.stage(later)) == ("review", "inbox")
+
+
+def test_an_edit_while_it_runs_holds_from_the_next_claim(aq: Aq, jobs: Jobs, tmp_path: Path) -> None:
+    go, seen = tmp_path / "go", tmp_path / "seen"
+    job = jobs.add("edited", f"echo start >> {seen}; while [ ! -e {go} ]; do sleep 0.05; done", verify="true")
+    with aq.started("run") as supervisor:
+        wait_for(seen.exists)
+        path = jobs.queue / "building" / f"{job}.md"
+        path.write_text(path.read_text().replace("verify: true", "verify: false"))
+        supervisor.kill()
+    go.touch()
+    aq("run", "--once")
+    assert jobs.stage(job) == "testing"
+    aq("requeue", job)
+    aq("run", "--once", check=1)
+    assert state(aq, job)["result"] == "verify_failed"
+
+
+def test_a_job_waits_while_a_person_has_its_branch_checked_out(
+    aq: Aq, jobs: Jobs, repo: Path, git: Callable[..., str]
+) -> None:
+    git(repo, "checkout", "-q", "-b", "aq/wip/mine")
+    (jobs.queue / "inbox/mine.md").write_text(f"---\nengine: shell\ncwd: {repo}\n---\ntrue\n")
+    ran = aq("run", "--once", check=75)
+    assert f"aq/wip/mine is checked out at {repo}" in ran.err
+    assert jobs.stage("mine") == "inbox"
+    assert state(aq, "mine")["attempts"] == 0
+
+
+def test_a_class_takes_the_first_of_its_engines_that_is_there_and_not_paused(
+    aq: Aq, jobs: Jobs, agent: Agent, home: Path
+) -> None:
+    other = home / "bin" / "codex"
+    other.write_text("#!/bin/sh\ncat > /dev/null; touch codex-was-here\n")
+    other.chmod(0o755)
+    aq.env["CODEX_BIN"] = str(other)
+    aq("pause", "claude")
+    job = jobs.add("class", "Do it.", engine=None, **{"engine-class": "agentic-coder", "prefers-engine": "claude"})
+    aq("run", "--once")
+    assert (jobs.queue / "work" / job / "codex-was-here").exists()

@@ -89,7 +89,13 @@ def finds(queue: FolderQueue, job: str) -> bool:
 # Files that are not whole yet.
 
 
-def test_a_file_that_grows_is_left_until_it_is_quiet_for_a_while(layout: Layout) -> None:
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file must be quiet for so long that a busy machine cannot make it look quiet."""
+    monkeypatch.setattr("agent_queue.queues.inbox.SETTLED_S", 3.0)
+
+
+def test_a_file_that_grows_is_left_until_it_is_quiet_for_a_while(layout: Layout, patience: None) -> None:
     queue = view(layout)
     assert seen(queue) == []
     with inbox(layout, "a.md").open("wb") as file:
@@ -111,7 +117,7 @@ def test_a_file_whose_writer_is_done_is_not_waited_for(layout: Layout) -> None:
     assert seen(queue, [FileChange(str(inbox(layout, "a.md")), whole=True)]) == ["a"]
 
 
-def test_a_file_that_is_gone_before_it_was_whole_is_forgotten(layout: Layout) -> None:
+def test_a_file_that_is_gone_before_it_was_whole_is_forgotten(layout: Layout, patience: None) -> None:
     queue = view(layout)
     inbox(layout, "a.md").write_bytes(text())
     assert queue.look().look_again_s is not None

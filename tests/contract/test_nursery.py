@@ -3,6 +3,7 @@
 import os
 import select
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,6 +106,30 @@ def test_a_shim_that_gets_no_go_ends_without_a_trace(cold: Agents) -> None:
     assert os.listdir(folder) == ["agent.log"]
     assert cold.log(folder) == ""
     assert cold.lock("held") is not None
+
+
+def test_a_text_that_no_program_can_be_given_is_refused_and_split_into_nothing(cold: Agents) -> None:
+    with cold.processes.warm(), pytest.raises(ValueError, match="embedded null byte"):
+        cold.start(("/bin/echo", "one\0two"))
+
+
+def test_a_supervisor_without_standard_streams_starts_agents(cold: Agents) -> None:
+    folder = cold.folder()
+    code = (
+        "import os, sys\n"
+        "for number in (0, 1, 2): os.close(number)\n"
+        "from agent_queue.ports import Start\n"
+        "from agent_queue.system import files, locks, processes\n"
+        "folder, marker = sys.argv[1:]\n"
+        "own = processes.MachineProcesses(files.Disk(folder))\n"
+        "argv, env = ('/bin/sh', '-c', 'cat; echo up; exit 3'), {'PATH': '/bin', 'AQ_RUN': marker}\n"
+        "start = Start(folder=folder, log=folder + '/agent.log', cwd='/', argv=argv, env=env)\n"
+        "with own.warm():\n"
+        "    own.start(start, locks.take([folder + '/lock']))\n"
+    )
+    subprocess.run([sys.executable, "-c", code, folder, cold.marker], check=True, timeout=LIMIT_S)
+    assert cold.ended(folder).code == 3
+    assert cold.log(folder) == "up\n"
 
 
 @pytest.mark.parametrize("size", [100, nursery.LONGEST_REQUEST, 4 * nursery.LONGEST_REQUEST])

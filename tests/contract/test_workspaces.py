@@ -13,7 +13,7 @@ from agent_queue.core.errors import AqError
 from agent_queue.core.history import History
 from agent_queue.core.job import JobId
 from agent_queue.core.manifest import Manifest, Workspace
-from agent_queue.system.worktrees import MachineWorkspaces, WorkspaceError
+from agent_queue.system.worktrees import MachineWorkspaces, WorkspaceBusyError, WorkspaceError
 
 from .repositories import BRANCH, JOB, Life, Repository
 
@@ -399,7 +399,7 @@ def test_in_place_with_a_split_index(repo: Repository, in_place: Life) -> None:
 def test_in_place_on_the_jobs_own_branch_is_refused(repo: Repository, in_place: Life) -> None:
     repo.git("switch", "--quiet", "-c", BRANCH)
     before = repo.state()
-    with pytest.raises(WorkspaceError, match="checked out"):
+    with pytest.raises(WorkspaceBusyError, match="checked out"):
         in_place.open()
     assert repo.state() == before
 
@@ -463,7 +463,7 @@ def test_a_branch_that_a_person_has_checked_out_is_theirs(
     else:
         repo.git("worktree", "add", "--quiet", str(tmp_path / "theirs"), BRANCH)
     before = repo.state()
-    with pytest.raises(WorkspaceError, match=str(repo.path if elsewhere == "in the checkout" else tmp_path / "theirs")):
+    with pytest.raises(WorkspaceBusyError, match=str(repo.path if elsewhere == "in the checkout" else tmp_path / "theirs")):
         life.open()
     assert repo.state() == before
 

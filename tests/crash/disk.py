@@ -3,8 +3,8 @@
 The rules are POSIX's, read pessimistically. A file's bytes are safe up to its last flush; later ones may be there, be
 torn, or be zeros under the right length. A name is safe once its folder was flushed; of the later ones each may have
 reached the disk or not, in any order. Three things are taken for granted, as every journaling file system grants them:
-a rename is one change, it does not reach the disk before the change that made the name it takes away, and a flushed file
-does not lose what was flushed.
+a rename is one change, it does not reach the disk before the change that made the name it takes away, and a flushed
+file does not lose what was flushed.
 
 The changes are made for real below `root` as well, so that the code under test reads ordinary files.
 """

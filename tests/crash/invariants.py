@@ -13,7 +13,7 @@ from typing import Any
 
 from agent_queue.core.job import Stage
 
-from .marks import Created, Cut, Dropped, Launched, Mark, Moved, Offered, Settled
+from .marks import Created, Cut, Dropped, Launched, Mark, Moved, Offered, Paused, Pausing, Settled
 
 _ID = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _RECORDS = r"(run|exit|stop)\.json"
@@ -22,7 +22,7 @@ _EXPLAINED = re.compile(
     rf"|runs/{_ID}/\d+/({_RECORDS}|(place|manifest|dropped|outcome|artifacts)\.json|prompt\.md|(agent|verify)\.log)"
     rf"|runs/{_ID}/\d+/verify/\d+/({_RECORDS}|commands\.json)"
     rf"|runs/{_ID}/\d+/(verify/\d+/)?\.{_RECORDS}\.\d+"  # a shim was killed while it wrote
-    r"|\.aq/(supervisor\.json|supervisor\.lock|intake|glance\.json)|locks/(jobs|names)/.+"
+    r"|lanes/[a-z]+\.paused|\.aq/[a-z]+(\.json|\.lock)?|locks/(jobs|names)/.+"
 )
 _SCRAPS = re.compile(r"\.aq/tmp/.+")
 """What a killed writer leaves: only until the next supervisor has swept up."""
@@ -74,6 +74,7 @@ def problems(root: str, marks: Sequence[Mark], *, recovered: bool = True, torn: 
         *_of_promises(root, marks, where, recovered=recovered),
         *_of_moves(marks, where, journals, recovered=recovered),
         *_of_persons(marks, journals),
+        *_of_pauses(root, marks),
         *_of_launches(marks, journals),
         *(problem for job, found in sorted(journals.items()) for problem in of_journal(job, found)),
         *(f"{job}: {found.torn} torn lines" for job, found in sorted(journals.items()) if found.torn > limit),
@@ -150,6 +151,19 @@ def _of_persons(marks: Sequence[Mark], journals: dict[str, Found]) -> Iterator[s
     for job, found in journals.items():
         if job not in touched and any(entry["move"] in ("by_hand", "reborn") for entry in _moves(found)):
             yield f"{job}: its journal blames a person for a move of ours"
+
+
+def _of_pauses(root: str, marks: Sequence[Mark]) -> Iterator[str]:
+    """An engine is paused when that was the last thing said, and not when it was the end of a pause."""
+    said: dict[str, bool] = {}
+    for mark in marks:
+        if isinstance(mark, Pausing):
+            said.pop(mark.engine, None)
+        elif isinstance(mark, Paused):
+            said[mark.engine] = mark.paused
+    for engine, paused in said.items():
+        if Path(root, "lanes", f"{engine}.paused").exists() is not paused:
+            yield f"{engine}: paused={paused} was acknowledged, and is no longer so"
 
 
 def _of_launches(marks: Sequence[Mark], journals: dict[str, Found]) -> Iterator[str]:

@@ -27,7 +27,8 @@ from agent_queue.system.processes import MachineProcesses
 from agent_queue.wiring import App
 
 from .disk import Image, ModelDisk, ShimCalls
-from .marks import Chronicle, Created, Dropped, Launched, Moved, Offered, Settled
+from .invariants import places
+from .marks import Chronicle, Created, Dropped, Launched, Moved, Offered, Paused, Pausing, Settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -247,6 +248,12 @@ class Machine:
         self.process_ends()
         return report
 
+    def pause(self, engine: str, *, paused: bool) -> None:
+        """`aq pause` and `aq resume`."""
+        self.mark(Pausing(engine))
+        self.app().pause(engine, paused=paused)
+        self.mark(Paused(engine, paused))
+
     def recover(self) -> None:
         """`aq recover`: settle what a crash left, start nothing."""
         app = self.app()
@@ -337,6 +344,11 @@ class VirtualEvents:
         fresh = [FileChange(path, whole=True) for path, inode in sorted(seen.items()) if self._told.get(path) != inode]
         self._told = seen
         return fresh
+
+
+def jobs_in(machine: Machine, stage: Stage) -> list[str]:
+    """The jobs that lie in this stage, and in no other."""
+    return [job for job, stages in places(machine.root).items() if stages == [stage.value]]
 
 
 def _value(deed: Callable[[], Any]) -> Any:

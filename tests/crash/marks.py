@@ -46,11 +46,24 @@ class Moved(NamedTuple):
     stage: str
 
 
+class Pausing(NamedTuple):
+    """A person asks for a pause, or for its end; nothing is promised yet."""
+
+    engine: str
+
+
+class Paused(NamedTuple):
+    """A pause, or its end, was acknowledged."""
+
+    engine: str
+    paused: bool
+
+
 class Cut(NamedTuple):
     """The power failed."""
 
 
-Mark = Offered | Created | Dropped | Settled | Launched | Moved | Cut
+Mark = Offered | Created | Dropped | Settled | Launched | Moved | Pausing | Paused | Cut
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ C2 cuts it again at every change that the recovery makes.
 
     python -m crash.power_cut FOLDER SCENARIO PER_CUT SECOND [first]
 
-tries one scenario and prints a tally as JSON; see `main` for what SCENARIO can be. `first` stops at the first bad state.
+tries one scenario and prints a tally as JSON; see `main` for what SCENARIO can be. `first` stops at the first bad one.
 """
 
 import json
@@ -14,92 +14,24 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from agent_queue.core.errors import AqError
-from agent_queue.core.job import JobId, Stage
-from agent_queue.flow import requests
+from agent_queue.core.job import Stage
 from agent_queue.queues.create import create
 from agent_queue.system.layout import Layout
 
 from . import invariants
 from .disk import Image, ModelDisk, Survival, image_of
-from .machine import KilledError, Machine, StuckError, booted
+from .machine import KilledError, Machine, StuckError, booted, jobs_in
 from .marks import Chronicle, Cut, Dropped, Offered, Settled
+from .scenarios import SCENARIOS
 from .tally import Tally
 
 FIXED = (Survival.NOTHING, Survival.ALL, Survival.NAMES, Survival.ZEROS)
 MOST_DEATHS = 4
 """The first, and as many recoveries as `max_recoveries` allows by default."""
 BY_CHANCE = (Survival.ORDERED, Survival.ANY)
-
-
-def ships(machine: Machine) -> None:
-    """One job all the way, with a person at each gate."""
-    job = JobId(machine.add("ships", "exit 0", "verify: 'true'"))
-    machine.run()
-    requests.ship(machine.app().tools, job)
-
-
-def lanes(machine: Machine) -> None:
-    """Three at once, on two slots: claims and ends are settled as batches. One ships by itself."""
-    for name, keys in (("one", ("ship: auto", "verify: 'true'")), ("two", ()), ("three", ("review-policy: auto",))):
-        machine.add(name, "exit 0", *keys)
-    machine.run()
-    requests.promote(machine.app().tools, JobId(next(iter(_in(machine, Stage.REVIEW)))))
-
-
-def fails(machine: Machine) -> None:
-    """Retried, given up, requeued, failed in verify, requeued afresh, cancelled in the inbox."""
-    job = JobId(machine.add("fails", "exit 3", "retry: {max: 1, on: [crash]}"))
-    machine.run()
-    requests.requeue(machine.app().tools, job)
-    machine.run()
-    other = JobId(machine.add("verify", "exit 0", "verify: exit 1"))
-    machine.run()
-    tools = machine.app().tools
-    requests.requeue(tools, job, fresh=True)
-    requests.requeue(tools, other)
-    requests.cancel(tools, job, lambda ready, seconds: ready())
-
-
-def hands(machine: Machine) -> None:
-    """A person drops files and drags them; agents are stopped and go on in a second life."""
-    machine.drop("dropped", "exit 0")
-    job = machine.add("dragged", "exit 0")
-    machine.run()
-    machine.move(job, Stage.SHIPPED)
-    machine.run()
-    machine.move(job, Stage.INBOX)
-    machine.move("dropped", Stage.FAILED)
-    machine.run()
-    machine.move("dropped", Stage.INBOX)
-    requests.cancel(machine.app().tools, JobId(job), lambda ready, seconds: ready())
-
-
-def stops(machine: Machine) -> None:
-    """A supervisor is told to stop at once: its agents go back to the inbox, uncharged; another goes on."""
-    job = JobId(machine.add("stops", "exit 0"))
-    machine.run(signals=("SIGTERM",))
-    machine.run()
-    requests.reject(machine.app().tools, job)
-
-
-def clashes(machine: Machine) -> None:
-    """A person dropped another file under the name of a failed job: neither overwrites the other."""
-    job = JobId(machine.add("clashes", "exit 4"))
-    machine.run()
-    machine.drop(job, "exit 0 # another")
-    with suppress(AqError):
-        requests.requeue(machine.app().tools, job)
-    machine.run()
-
-
-SCENARIOS: dict[str, Callable[[Machine], None]] = {
-    scenario.__name__: scenario for scenario in (ships, lanes, fails, hands, stops, clashes)
-}
 
 
 class PowerCuts:
@@ -255,17 +187,14 @@ def wrong(machine: Machine, *, recovered: bool = True) -> list[str]:
 
 def left_over(machine: Machine) -> list[str]:
     """Once all is done, nothing is in work, and nothing waits that could run."""
-    found = [f"{job} stays in building" for job in _in(machine, Stage.BUILDING)]
+    found = [f"{job} stays in building" for job in jobs_in(machine, Stage.BUILDING)]
     marks = machine.chronicle.all()
     whole = {mark.job: mark.data for mark in marks if isinstance(mark, Offered | Dropped)}
-    for job in _in(machine, Stage.INBOX):
-        if Path(machine.root, "inbox", f"{job}.md").read_bytes() == whole[job]:
-            found.append(f"{job} stays in inbox")
-    return found
-
-
-def _in(machine: Machine, stage: Stage) -> list[str]:
-    return [job for job, stages in invariants.places(machine.root).items() if stages == [stage.value]]
+    inbox = Path(machine.root, "inbox")
+    if any(Path(machine.root, "lanes").iterdir()):
+        return found
+    waiting = [job for job in jobs_in(machine, Stage.INBOX) if (inbox / f"{job}.md").read_bytes() == whole[job]]
+    return [*found, *(f"{job} stays in inbox" for job in waiting)]
 
 
 def fresh_queue(root: str) -> None:

@@ -17,12 +17,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import Self
 
 from . import invariants
 from .real import Bench, Done, body, until
-from .tally import Tally
 from .strace import wrapper
+from .tally import Tally
 
 KINDS = 4
 FAMILY = """\
@@ -34,7 +36,7 @@ setsid sleep {token} &
 wait"""
 """A child, one that ignores a hangup, one in a session of its own, and a daemon; the second run has none."""
 AT_ONCE = 4
-DEADLINE_S = 20.0
+DEADLINE_S = float(os.environ.get("AQ_CRASH_PATIENCE_S", "20"))
 
 
 class Live:
@@ -50,7 +52,7 @@ class Live:
         self.bench.accept([self.job])
         self.processes: list[subprocess.Popen[bytes]] = []
 
-    def __enter__(self) -> "Live":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -138,6 +140,8 @@ def warm_parent(supervisor: int) -> list[int]:
     return [int(pid) for pid in children if b"warm_parent" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
+Victim = Callable[[Live, "subprocess.Popen[bytes]"], None]
+
 # Who is killed, or what ends the run. Each returns once the run is over.
 
 
@@ -168,10 +172,9 @@ def kill_both(live: Live, supervisor: subprocess.Popen[bytes]) -> None:
 
 
 def kill_all_of_ours(live: Live, supervisor: subprocess.Popen[bytes]) -> None:
-    shim = live.record("run.json")["shim"]
     for pid in warm_parent(supervisor.pid):
         kill(pid)
-    kill_both(live, supervisor) if isinstance(shim, int) else None
+    kill_both(live, supervisor)
 
 
 def kill_warm_parent(live: Live, supervisor: subprocess.Popen[bytes]) -> None:
@@ -197,9 +200,13 @@ VICTIMS = (kill_agent, kill_shim, kill_supervisor, kill_both, kill_all_of_ours, 
 
 
 def survivors(folder: Path, number: int) -> list[str]:
-    """Kill somebody; not one of the agent's family survives, and the job is settled."""
+    """Kill somebody, each in turn."""
+    return _survive(VICTIMS[number % len(VICTIMS)], folder, number)
+
+
+def _survive(victim: Victim, folder: Path, number: int) -> list[str]:
+    """Not one of the agent's family survives, and the job is settled."""
     token = f"1{random.Random(f'{folder}').randrange(10**9):09d}"
-    victim = VICTIMS[number % len(VICTIMS)]
     with Live(folder, body(work=FAMILY.format(token=token))) as live:
         supervisor = live.spawn("run", "--once")
         until(lambda: len(sleepers(token)) == KINDS and live.agent_runs(), seconds=DEADLINE_S, what="the family")
@@ -254,7 +261,7 @@ def alone(folder: Path, number: int) -> list[str]:
 
 
 def stopped_early(folder: Path, number: int) -> list[str]:
-    """Cancelled after the claim and before its shim could be signalled: the shim looks for stop.json before it waits."""
+    """Cancelled after the claim, before its shim could be signalled: the shim looks for stop.json before it waits."""
     with Live(folder, body(work="sleep 60")) as live:
         python = _slow_shim(live, "renameat", 1)
         supervisor = live.spawn("run", "--once", python=python)
@@ -286,7 +293,7 @@ def _slow_shim(live: Live, call: str, number: int) -> str:
 
 DEEDS: dict[str, Callable[[Path, int], list[str]]] = {
     deed.__name__: deed for deed in (survivors, moments, alone, stopped_early, slow_record)
-}
+} | {victim.__name__: partial(_survive, victim) for victim in VICTIMS}
 
 
 def tallies(folder: Path, count: int, names: Sequence[str]) -> Iterator[tuple[str, Tally]]:

@@ -1,13 +1,15 @@
 """A real queue on a real disk, the real `aq`, and agents that keep a ledger of what they did."""
 
 import os
+import pkgutil
 import re
 import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
 from agent_queue.core.job import Stage
@@ -184,15 +186,12 @@ def until(ready: Callable[[], bool], *, seconds: float = 20.0, what: str = "") -
 
 
 def preload() -> None:
-    """Import what commands import when they run, once for all children."""
-    from importlib import import_module
+    """Import all that any command imports when it runs, once for all children."""
+    import agent_queue
 
-    for name in ("cli", "cli.add", "cli.run", "cli.recover", "cli.ship", "cli.requeue", "cli.promote", "cli.reject",
-                 "cli.cancel", "cli.init", "wiring", "core.manifest", "core.settings", "flow.loop", "flow.recover",
-                 "flow.requests", "flow.intake", "queues.folders", "queues.create", "system.processes", "system.events",
-                 "system.supervisor", "system.worktrees", "system.clock", "system.host", "system.locks",
-                 "engines.shell"):  # fmt: skip
-        import_module(f"agent_queue.{name}")
+    for module in pkgutil.walk_packages(agent_queue.__path__, "agent_queue."):
+        with suppress(ImportError):  # what an optional dependency is missing for
+            import_module(module.name)
 
 
 def left_over(bench: Bench) -> list[str]:

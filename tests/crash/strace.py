@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 HOW_TO_GET_IT = "apt-get install strace (dnf install strace)"
-CHANGING = ("write", "fsync", "rename", "renameat", "renameat2", "link", "linkat", "unlink", "unlinkat", "mkdir", "rmdir",
-            "flock", "sendmsg", "clone", "clone3", "vfork")  # fmt: skip
+CHANGING = ("write", "fsync", "rename", "renameat", "renameat2", "link", "linkat", "unlink", "unlinkat", "mkdir",
+            "rmdir", "flock", "sendmsg", "clone", "clone3", "vfork")  # fmt: skip
 """Calls that change the disk, take a lock or start a process: between two of them nothing happens that counts."""
 _LINE = re.compile(r"(\d+) +([a-z0-9_]+)\((.*)")
 

@@ -41,16 +41,19 @@ class Tally:
         self.examples = [*self.examples, *other.examples][:EXAMPLES]
 
 
-def harness(name: str, *arguments: str, path: str = "", limit_s: float = 3600.0) -> dict[str, Any]:
-    """Run `python -m crash.NAME FOLDER ARGUMENT...` with `path` as PYTHONPATH; the JSON that it prints."""
+def harness(name: str, *arguments: str, path: str = "", patience_s: float = 20.0) -> dict[str, Any]:
+    """Run `python -m crash.NAME FOLDER ARGUMENT...` with `path` as PYTHONPATH; the JSON that it prints.
+
+    `patience_s`: how long it waits for what should happen at once.
+    """
     with tempfile.TemporaryDirectory(prefix=f"aq-crash-{name}-") as folder:
         environment: Mapping[str, str] = {
             "PATH": os.environ["PATH"], "HOME": folder, "LC_ALL": "C.UTF-8", "PYTHONPATH": path or python_path(),
-            "TMPDIR": folder, "GIT_CONFIG_NOSYSTEM": "1",
+            "TMPDIR": folder, "GIT_CONFIG_NOSYSTEM": "1", "AQ_CRASH_PATIENCE_S": str(patience_s),
         }  # fmt: skip
         done = subprocess.run(
             [sys.executable, "-m", f"crash.{name}", folder, *arguments], cwd=folder, env=environment,
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit_s,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=7200,
         )  # fmt: skip
     if done.returncode != 0:
         raise RuntimeError(f"harness {name} {arguments} ended with {done.returncode}: {done.stderr[-3000:]}")
@@ -66,11 +69,6 @@ def together(name: str, parts: Sequence[Sequence[str]]) -> Tally:
         for found in pool.map(lambda part: harness(name, *part), parts):
             total.take(Tally(**found))
     return total
-
-
-def shards(count: int) -> list[tuple[str, ...]]:
-    """The parts of a harness that takes SHARD SHARDS COUNT."""
-    return [(str(shard), str(WORKERS), str(count)) for shard in range(WORKERS)]
 
 
 def source() -> str:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from .power_cut import SCENARIOS
 from .report import scaled
+from .scenarios import SCENARIOS
 from .tally import judge, together
 
 pytestmark = pytest.mark.slow

@@ -6,11 +6,12 @@ from agent_queue.core.capabilities import unmet
 from agent_queue.core.errors import AqError
 from agent_queue.core.job import JobId, Result, Stage
 from agent_queue.core.lifecycle import Job, Move, begin, decide, pending, recover
-from agent_queue.core.manifest import JobFile, Manifest
+from agent_queue.core.manifest import JobFile, Manifest, parse
 from agent_queue.core.outcome import Outcome, Refused
 from agent_queue.core.recovery import Repair, repair
 from agent_queue.core.schedule import Waiting
 from agent_queue.flow.choose_engine import choose
+from agent_queue.flow.launch import JOB
 from agent_queue.flow.tools import Run, Tools, policy_of, run_folder
 from agent_queue.flow.verify import current
 from agent_queue.ports import Lock
@@ -75,7 +76,7 @@ def take_up(job_id: JobId, tools: Tools) -> tuple[Run, Repair] | None:
     if job is None:
         return None
     try:
-        file = tools.queue.file(job_id)
+        file = _claimed(job, tools)
         mutexes = tools.mutexes(file.manifest)
     except AqError as error:
         # Its run is judged all the same, by what its run folder says, so that it cannot stay in work for ever.
@@ -89,6 +90,12 @@ def take_up(job_id: JobId, tools: Tools) -> tuple[Run, Repair] | None:
     lock = tools.queue.lock(job_id, mutexes)
     run = Run(job=job, manifest=file.manifest, body=file.body, plan=plan, lock=lock, mutexes=mutexes)
     return _repaired(run, tools)
+
+
+def _claimed(job: Job, tools: Tools) -> JobFile:
+    """The job as its run was claimed with it; as its file is now, where no run came that far."""
+    data = run_folder(tools, job).read(JOB) if job.past.run else None
+    return tools.queue.file(job.id) if data is None else parse(data, JOB)
 
 
 def _repaired(run: Run, tools: Tools) -> tuple[Run, Repair] | None:

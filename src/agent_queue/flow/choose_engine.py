@@ -31,6 +31,8 @@ def choose(manifest: Manifest, tools: Tools) -> Chosen | Refused:
     else:
         members = CLASSES.get(manifest.engine_class or "", ())
         names = tuple(dict.fromkeys((*(name for name in manifest.prefers_engine if name in members), *members)))
+    closed = tools.closed_lanes()
+    paused: Chosen | None = None
     missing: list[str] = []
     for name in names:
         engine = tools.engine(name)
@@ -38,9 +40,14 @@ def choose(manifest: Manifest, tools: Tools) -> Chosen | Refused:
             missing.append(f"no adapter is called {name}")
             continue
         program = find_program(name, engine, tools)
-        if program is not None:
+        if program is None:
+            missing.append(f"{name} is not installed ({engine.hint})")
+        elif name not in closed:
             return Chosen(name, engine, program)
-        missing.append(f"{name} is not installed ({engine.hint})")
+        else:
+            paused = paused or Chosen(name, engine, program)
+    if paused is not None:
+        return paused  # none is open: it was let in a moment before that
     reason = "; ".join(missing) or f"no engine class is called {manifest.engine_class}"
     return Refused(result=Result.NO_ENGINE, reason=reason)
 

@@ -6,11 +6,15 @@ from datetime import datetime
 
 from agent_queue.core.errors import AqError
 from agent_queue.core.history import Entry
+from agent_queue.core.manifest import render
 from agent_queue.core.outcome import Outcome, Refused, StopReason, of_stop
 from agent_queue.core.settings import engine_settings
 from agent_queue.flow.choose_engine import Chosen, choose
 from agent_queue.flow.tools import Deed, Run, Steps, Tools
 from agent_queue.ports import Assignment, Place, RunFolder, Start
+
+JOB = "job.md"
+"""The job as this run was claimed with it, defaults filled in: later edits of its file hold from the next claim."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +46,7 @@ def launch(run: Run, tools: Tools, folder: RunFolder) -> Steps[Opened | Outcome]
     opened = replace(opened, sidecars=chosen.engine.sidecars(assignment, place, start.env))
     folder.write("place.json", to_json(asdict(opened)))
     folder.write("manifest.json", to_json(run.manifest.to_json()))
+    folder.write(JOB, render(run.manifest, run.body).encode(errors="surrogateescape"))
     folder.write("prompt.md", run.body.encode(errors="surrogateescape"))
     stopped = tools.processes.stopped(folder.path)
     if stopped is not None:

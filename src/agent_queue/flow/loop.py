@@ -66,15 +66,17 @@ class Loop:
         self._busy: dict[JobId, float] = {}
         self._look_again: float | None = None
         self._rescan_at = 0.0
+        self._start_at = 0.0
 
     def run(self) -> Report:
         """Work until told to stop, or, with `once`, until nothing more can run."""
         self._look(None)
+        self._start_at = self._look_again or 0.0  # files added a moment ago are chosen among the others, not after them
         for job in self._tools.queue.jobs(Stage.BUILDING, Stage.REVIEW, Stage.TESTING):
             self._take_up(job.id)
         while True:
             self._runs.advance(self._ended)
-            if self.stopping is Stopping.NO:
+            if self.stopping is Stopping.NO and self._tools.clock.monotonic() >= self._start_at:
                 self._start()
                 self._runs.advance(self._ended)
             self._busy.update(dict.fromkeys(self._runs.abandoned(), self._tools.clock.monotonic()))

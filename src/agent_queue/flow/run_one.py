@@ -5,14 +5,14 @@ up a run at whatever step the last one left it.
 """
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import assert_never
 
-from agent_queue.core.errors import AqError, StorageError
+from agent_queue.core.errors import AqError, BusyError, StorageError
 from agent_queue.core.history import Entry
 from agent_queue.core.job import Stage
 from agent_queue.core.lifecycle import Move, decide
-from agent_queue.core.outcome import Broke, Done, Exit, Failure, Outcome, StopReason, of_stop
+from agent_queue.core.outcome import Broke, Done, Exit, Failure, Held, Outcome, StopReason, of_stop
 from agent_queue.core.recovery import Repair
 from agent_queue.flow.launch import Opened, launch, opened_in, to_json, with_hint
 from agent_queue.flow.tools import Deed, Run, Steps, Tools, Watch, hold, policy_of, run_folder
@@ -21,6 +21,8 @@ from agent_queue.ports import Ending, Kept, Reader, RunFolder
 
 BEAT_S = 5.0
 CHUNK = 1 << 20
+BUSY = timedelta(minutes=10)
+"""How soon a workspace that a person keeps busy is tried again."""
 
 
 def work(run: Run, tools: Tools, repair: Repair | None = None) -> Steps[Move]:
@@ -57,6 +59,8 @@ def build(run: Run, tools: Tools, repair: Repair | None) -> Steps[Outcome]:
                 opened = yield from launch(run, tools, folder)
             except StorageError:
                 raise  # the queue's own disk: no job is to blame
+            except BusyError as error:
+                return Held(reason=with_hint(error), lane="", until=tools.clock.now() + BUSY)
             except (AqError, OSError) as error:
                 return Broke(kind=Failure.SETUP, reason=with_hint(error))
             if not isinstance(opened, Opened):

@@ -40,6 +40,7 @@ class Inbox:
     def look(self, files: Sequence[FileChange] | None) -> Changes:
         """Take in what changed. None, or an empty path among `files`, looks at the names in every folder."""
         found = _Found()
+        unsettled = list(self._unsettled)
         returned, self._returned = self._returned, []
         for path in returned:
             self._handle(path, found, whole=True)
@@ -51,7 +52,7 @@ class Inbox:
             self._handle(path, found, whole=False)
         for change in files or ():
             self._handle(change.path, found, whole=change.whole)
-        for path in list(self._unsettled):
+        for path in unsettled:
             self._handle(path, found, whole=False)
         self._started = True
         return Changes(

@@ -22,9 +22,11 @@ class Nursery:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.settimeout(ANSWER_S)
         argv = [python, "-I", "-S", script, folder]
+        # 1 and 2 are open whatever ours are, so that no file that it is sent can come to lie there.
+        silent = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (1, 2)]
         with theirs:
-            standard_input = [(os.POSIX_SPAWN_DUP2, theirs.fileno(), 0)]
-            self._parent = os.posix_spawn(python, argv, {}, file_actions=standard_input, setsid=True)
+            actions = [(os.POSIX_SPAWN_DUP2, theirs.fileno(), 0), *silent]
+            self._parent = os.posix_spawn(python, argv, {}, file_actions=actions, setsid=True)
 
     def close(self, patience_s: float = ANSWER_S) -> None:
         """Let the warm parent end; one that does not in time is killed. Its shims live on."""
@@ -43,7 +45,8 @@ class Nursery:
         """A pidfd of a new shim that has these files as standard input, log and locks; None when it gives none."""
         texts = (folder, cwd, options, str(len(argv)), *argv, *(f"{name}={value}" for name, value in env.items()))
         request = os.fsencode("\0".join(texts))
-        if not self._parent or len(request) > LONGEST_REQUEST or len(files) >= MOST_FILES:
+        fits = len(request) <= LONGEST_REQUEST and len(files) < MOST_FILES and request.count(b"\0") == len(texts) - 1
+        if not self._parent or not fits:
             return None
         wait, go = os.pipe()
         shim = self._asked(request, [wait, *files])

@@ -90,9 +90,13 @@ class MachineProcesses:
         if not PIDFDS:
             return int(running["shim"])
         try:
-            return os.pidfd_open(running["shim"])
+            handle = os.pidfd_open(running["shim"])
         except ProcessLookupError:
             return None
+        if not alive(running):  # it names one process for good: look who that is only now that it is open
+            os.close(handle)
+            return None
+        return handle
 
     def running(self, folder: str) -> Mapping[str, Any] | None:
         """What run.json says, None before it is there."""

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from agent_queue.core.errors import AqError
+from agent_queue.core.errors import AqError, BusyError
 from agent_queue.core.history import History
 from agent_queue.core.job import JobId, wip_branch
 from agent_queue.core.manifest import Manifest, Workspace
@@ -17,6 +17,10 @@ from agent_queue.system.git import Git, GitError, repository
 
 class WorkspaceError(AqError):
     """The workspace cannot be made; the text says why."""
+
+
+class WorkspaceBusyError(BusyError):
+    """It cannot be made now, and a person can change that without touching the job."""
 
 
 class MachineWorkspaces:
@@ -212,7 +216,7 @@ def _refuse_if_elsewhere(user: Git, ref: str, path: str) -> None:
             where = row.removeprefix("worktree ")
         elif row == f"branch {ref}" and where != path:
             name = ref.removeprefix("refs/heads/")
-            raise WorkspaceError(f"{name} is checked out at {where}; switch that to another branch")
+            raise WorkspaceBusyError(f"{name} is checked out at {where}; switch that to another branch")
 
 
 def _top(git: Git) -> str | None:

@@ -143,6 +143,7 @@ class App:
             self.disk.put(path, b"")
         else:
             self.disk.remove(path)
+            self.disk.sync_folder(os.path.dirname(path))
 
     def stop(self, signal_name: str) -> bool:
         """Signal the supervisor; False when none lives."""
