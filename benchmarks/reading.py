@@ -13,11 +13,13 @@ from benchmarks.setting import Setting
 MEGABYTES = 500
 SESSION = "5f0c7a52-1f5e-4b50-9d0b-4a3f8f3f0c11"
 READ = """
-import resource, sys, time
+import sys, time
 from agent_queue.engines.claude import Claude
 from agent_queue.flow.run_one import CHUNK
 reader, size = Claude().reader(), 0
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak():  # of this program alone; rusage would begin with that of the process that started it
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+before = peak()
 began = time.perf_counter()
 with open(sys.argv[1], "rb") as file:
     while data := file.read(CHUNK):
@@ -25,7 +27,7 @@ with open(sys.argv[1], "rb") as file:
         for _ in reader.feed(data):
             pass
 seconds = time.perf_counter() - began
-print(size / seconds / 1e6, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, reader.facts()["tool_calls"])
+print(size / seconds / 1e6, peak() - before, reader.facts()["tool_calls"])
 """
 """Run in a process of its own, so that the memory is the reader's."""
 

@@ -463,7 +463,8 @@ def test_a_branch_that_a_person_has_checked_out_is_theirs(
     else:
         repo.git("worktree", "add", "--quiet", str(tmp_path / "theirs"), BRANCH)
     before = repo.state()
-    with pytest.raises(WorkspaceBusyError, match=str(repo.path if elsewhere == "in the checkout" else tmp_path / "theirs")):
+    where = repo.path if elsewhere == "in the checkout" else tmp_path / "theirs"
+    with pytest.raises(WorkspaceBusyError, match=str(where)):
         life.open()
     assert repo.state() == before
 

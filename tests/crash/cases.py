@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import invariants
-from .real import MOVED, Bench, Done, body, left_over
+from .real import MAKE, MOVED, Bench, Done, body, left_over
 from .strace import CHANGING, Call, calls
 
 
@@ -79,6 +79,13 @@ def torn(bench: Bench) -> None:
             file.write(b'{"at":"2026-03-01T12:00:00.000Z","event":"mo')
 
 
+def repository(bench: Bench) -> None:
+    """A job for a git repository: it works in a worktree, and what it made is saved on its branch."""
+    place = bench.make_repository()
+    empty(bench)
+    bench.add("work", body(work=MAKE), cwd=place)
+
+
 def _run_killed(bench: Bench, name: str, number: int) -> None:
     done = bench.aq("run", "--once", names=CHANGING, inject=f"{name}:signal=SIGKILL:when={number}")
     assert done.code == -9, done
@@ -107,6 +114,7 @@ CASES = (
     Case("run three on two slots", three, RUN),
     Case("run what a kill left", orphan, RUN),
     Case("run what ended unseen", ended, RUN),
+    Case("work in a repository", repository, RUN),
     Case("recover what a kill left", orphan, ("recover",)),
     Case("recover what ended unseen", ended, ("recover",)),
     Case("promote", reviewed, ("promote", "one"), "testing"),
@@ -189,6 +197,8 @@ def after(bench: Bench, case: Case, said: str) -> list[str]:
     if found := [*unexpected(bench, done), *bench.problems(recovered=True), *settled_as_said(bench, said)]:
         return found
     if found := [*invariants.unexplained(bench.root), *left_over(bench)]:
+        return found
+    if case.template is repository and (found := bench.unsaved()):
         return found
     before = invariants.snapshot(bench.root)
     done = bench.aq("recover")

@@ -3,8 +3,8 @@
     python -m crash.faults FOLDER kill|error SHARD SHARDS COUNT [ONLY]
 
 tries its share of COUNT faults in FOLDER and prints a tally as JSON. A COUNT above the number of different faults
-begins again, with a second fault of the same kind in the recovery. ONLY: cases whose name begins so, until the first
-bad one.
+begins again, with a second fault of the same kind in the recovery. ONLY: cases whose name begins so, or CASE@CALL,
+until the first bad one.
 """
 
 import json
@@ -33,6 +33,7 @@ ERRORS = {
     "flock": ("EINTR", "ENOLCK"),
     "clone3": ("EAGAIN",),
     "sendmsg": ("EPIPE",),
+    "pidfd_open": ("EMFILE",),
 }
 SHIM_CALLS = {"write": 3, "fsync": 2, "renameat": 3}
 """What a shim does, and how often."""
@@ -69,6 +70,8 @@ def errors(templates: Templates, only: str) -> Iterator[Fault]:
     for fault in [fault for fault in kills(templates, "no case") if fault.name in SHIM_ERRORS]:
         yield from (fault._replace(error=error) for error in SHIM_ERRORS[fault.name])
     for case in CASES:
+        if case.command == RUN and case.name.startswith(only):
+            yield Fault(case, "pidfd_open", 1, "EMFILE")  # the warm parent's: it has forked a shim, and cannot answer
         for call in listed(templates, case, tuple(ERRORS)) if case.name.startswith(only) else ():
             if _counts(call):
                 yield from (Fault(case, call.name, call.number, error) for error in ERRORS[call.name])
@@ -90,7 +93,9 @@ class Faults:
 
     def run(self, shard: int, shards: int, count: int, only: str = "") -> None:
         listing = kills if self._kind == "kill" else errors
-        found = [fault for fault in listing(self._templates, only) if fault.case.name.startswith(only)]
+        begin, _, call = only.partition("@")
+        found = [fault for fault in listing(self._templates, begin) if fault.case.name.startswith(begin)]
+        found = [fault for fault in found if fault.name.startswith(call)]
         step = max(len(found) / count, 1.0)
         for index in range(shard, count if not only else min(count, len(found)), shards):
             second = index >= len(found)
@@ -123,7 +128,7 @@ class Faults:
         if not fault.error:
             return done, any("+++ killed by SIGKILL" in line for line in lines)
         # A fault in an import, or in what is said to people, is none of the queue's.
-        ours = (bench.root, "sendmsg(", "clone3(") if fault.case not in SHIM_CASES else ("",)
+        ours = (bench.root, "sendmsg(", "pidfd_open(", "clone3(") if fault.case not in SHIM_CASES else ("",)
         return done, any("(INJECTED)" in line and any(text in line for text in ours) for line in lines)
 
     def _another(self, dice: random.Random) -> str:

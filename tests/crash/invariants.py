@@ -16,13 +16,11 @@ from agent_queue.core.job import Stage
 from .marks import Created, Cut, Dropped, Launched, Mark, Moved, Offered, Paused, Pausing, Settled
 
 _ID = r"[A-Za-z0-9][A-Za-z0-9._-]*"
-_RECORDS = r"(run|exit|stop)\.json"
 _EXPLAINED = re.compile(
     rf"config\.toml|(inbox|building|review|testing|shipped|failed)/{_ID}\.md|journal/{_ID}\.jsonl"
-    rf"|runs/{_ID}/\d+/({_RECORDS}|(place|manifest|dropped|outcome|artifacts)\.json|prompt\.md|(agent|verify)\.log)"
-    rf"|runs/{_ID}/\d+/verify/\d+/({_RECORDS}|commands\.json)"
-    rf"|runs/{_ID}/\d+/(verify/\d+/)?\.{_RECORDS}\.\d+"  # a shim was killed while it wrote
-    r"|lanes/[a-z]+\.paused|\.aq/[a-z]+(\.json|\.lock)?|locks/(jobs|names)/.+"
+    rf"|runs/{_ID}/\d+/[a-z]+\.(json|md|log)|runs/{_ID}/\d+/verify/\d+/[a-z]+\.json"
+    rf"|runs/{_ID}/\d+/(verify/\d+/)?\.(run|exit|stop)\.json\.\d+"  # a shim was killed while it wrote
+    rf"|work/{_ID}/.+|lanes/[a-z]+\.paused|\.aq/[a-z]+(\.json|\.lock)?|locks/(jobs|names)/.+"
 )
 _SCRAPS = re.compile(r"\.aq/tmp/.+")
 """What a killed writer leaves: only until the next supervisor has swept up."""

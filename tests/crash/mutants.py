@@ -146,7 +146,7 @@ MUTANTS = (
         "a line is appended to a torn one",
         (Edit(FILES, '            line = b"\\n" + line  #', '            line = b"" + line  #'),),
         cut("fails"),
-        "is not in its journal",
+        "was replaced by another",
     ),
     Mutant(
         "a move may overwrite",
@@ -192,12 +192,12 @@ MUTANTS = (
         "a move is journaled after the rename",
         (Edit(FOLDERS, ANNOUNCE + RENAME, RENAME + ANNOUNCE.replace("in moves", "in done")),),
         cut("ships"),
-        "blames a person",
+        "was acknowledged, and it lies in",
     ),
     Mutant(
         "a move is not journaled",
         (Edit(FOLDERS, ANNOUNCE),),
-        cut("ships"),
+        cut("clashes"),
         "is not in its journal",
     ),
     Mutant(
@@ -221,7 +221,7 @@ MUTANTS = (
     Mutant(
         "a job that was put back is not looked at again",
         (
-            Edit("queues/inbox.py", "                self._returned.append(", "                str("),
+            Edit("queues/inbox.py", "            self._returned.append(", "            str("),
             Edit("flow/loop.py", "            if move.target is Stage.INBOX:\n", "            if False:\n"),
         ),
         cut("fails"),
@@ -243,9 +243,20 @@ MUTANTS = (
         cut("poison:verify"),
     ),
     Mutant(
+        "a run that is alive is taken for dead",
+        (Edit("core/recovery.py", "    if alive:\n        return Repair.ADOPT\n"),),
+        ("state_machine", "200"),
+    ),
+    Mutant(
+        "a shim does not wait for the word to go",
+        (Edit("system/warm_parent.py", "    if posix.read(go, 1) == GO:\n", "    if True:\n"),),
+        ("faults", "error", "0", "1", "100", "run@pidfd_open"),
+        "launched twice",
+    ),
+    Mutant(
         "the job's lock is not handed to the shim",
         (Edit(PROCESSES, "files = (stdin, log, *lock.filenos())", "files = (stdin, log)"),),
-        deed("moments", 6),
+        deed("adopted"),
         "started 2 times",
     ),
     Mutant(

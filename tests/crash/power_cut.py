@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from agent_queue.core.errors import AqError
 from agent_queue.core.job import Stage
 from agent_queue.queues.create import create
 from agent_queue.system.layout import Layout
@@ -50,7 +51,10 @@ class PowerCuts:
         root = self._folder()
         fresh_queue(root)
         machine = Machine(ModelDisk(root, image_of(root), atomic_rename=self._atomic))
-        scenario(machine)
+        try:
+            scenario(machine)
+        except (AqError, StuckError) as error:
+            self.tally.add(f"{scenario.__name__}, no crash at all", [f"it broke off: {error}"])
         machine.power_off()
         if found := [*wrong(machine), *invariants.unexplained(root)]:
             self.tally.add(f"{scenario.__name__}, no crash at all", found)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Self
 
 from . import invariants
-from .real import Bench, Done, body, until
+from .real import MAKE, Bench, Done, body, until
 from .strace import wrapper
 from .tally import Tally
 
@@ -36,18 +36,20 @@ setsid sleep {token} &
 wait"""
 """A child, one that ignores a hangup, one in a session of its own, and a daemon; the second run has none."""
 AT_ONCE = 4
+ATTEMPTS = 20
 DEADLINE_S = float(os.environ.get("AQ_CRASH_PATIENCE_S", "20"))
 
 
 class Live:
     """A queue with one job, and a supervisor in a process of its own."""
 
-    def __init__(self, folder: Path, text: str, *keys: str) -> None:
+    def __init__(self, folder: Path, text: str, *keys: str, repository: bool = False) -> None:
         folder.mkdir()
         self.bench = Bench(folder)
         self.folder = folder
+        cwd = self.bench.make_repository() if repository else "/"
         assert self.command("init").code == 0
-        done = self.command("add", self.bench.write_job("live", text, *keys))
+        done = self.command("add", self.bench.write_job("live", text, *keys, cwd=cwd))
         self.job = done.out.strip()
         self.bench.accept([self.job])
         self.processes: list[subprocess.Popen[bytes]] = []
@@ -222,10 +224,38 @@ def _survive(victim: Victim, folder: Path, number: int) -> list[str]:
 def moments(folder: Path, number: int) -> list[str]:
     """Kill the supervisor at a random moment from the claim on; another adopts the run, or goes on from its record."""
     with Live(folder, body(code=7, work="sleep 0.15")) as live:
+        _killed_at_a_moment(live, 0.3)
+        return _ended_once(live, live.spawn("run", "--once"))
+
+
+def git_moments(folder: Path, number: int) -> list[str]:
+    """The same for a job in a git repository, whose worktree is made before and whose work is saved after it."""
+    with Live(folder, body(work=MAKE), repository=True) as live:
+        _killed_at_a_moment(live, 0.5)
+        live.spawn("run", "--once").wait(DEADLINE_S)
+        found = [] if live.stage() == "review" else [f"it lies in {live.stage()}"]
+        return [*found, *live.bench.unsaved(), *live.bench.problems(recovered=True)]
+
+
+class MissedError(Exception):
+    """It was over before the moment came: that says nothing."""
+
+
+def _killed_at_a_moment(live: Live, within_s: float) -> None:
+    supervisor = live.spawn("run", "--once")
+    until(lambda: live.stage() != "inbox", seconds=DEADLINE_S, what="the claim")
+    moment = time.monotonic() + random.Random(f"{live.folder}").uniform(0, within_s)
+    until(lambda: time.monotonic() >= moment or supervisor.poll() is not None)
+    supervisor.kill()
+    if supervisor.wait() != -signal.SIGKILL:
+        raise MissedError
+
+
+def adopted(folder: Path, number: int) -> list[str]:
+    """Kill the supervisor while its agent runs, and let another one wait for the end."""
+    with Live(folder, body(code=7, work="sleep 1")) as live:
         supervisor = live.spawn("run", "--once")
-        until(lambda: live.stage() != "inbox", seconds=DEADLINE_S, what="the claim")
-        moment = time.monotonic() + random.Random(f"{folder}").uniform(0, 0.3)
-        until(lambda: time.monotonic() >= moment or supervisor.poll() is not None)
+        until(lambda: live.starts() > 0, seconds=DEADLINE_S, what="the agent")
         supervisor.kill()
         supervisor.wait()
         return _ended_once(live, live.spawn("run", "--once"))
@@ -292,7 +322,7 @@ def _slow_shim(live: Live, call: str, number: int) -> str:
 
 
 DEEDS: dict[str, Callable[[Path, int], list[str]]] = {
-    deed.__name__: deed for deed in (survivors, moments, alone, stopped_early, slow_record)
+    deed.__name__: deed for deed in (survivors, moments, git_moments, adopted, alone, stopped_early, slow_record)
 } | {victim.__name__: partial(_survive, victim) for victim in VICTIMS}
 
 
@@ -301,10 +331,14 @@ def tallies(folder: Path, count: int, names: Sequence[str]) -> Iterator[tuple[st
         tally = Tally()
 
         def one(number: int, name: str = name) -> list[str]:
-            try:
-                return DEEDS[name](folder / f"{name}-{number}", number)
-            except (TimeoutError, subprocess.TimeoutExpired) as error:
-                return [str(error)]
+            for attempt in range(ATTEMPTS):
+                try:
+                    return DEEDS[name](folder / f"{name}-{number}-{attempt}", number)
+                except MissedError:
+                    continue
+                except (TimeoutError, subprocess.TimeoutExpired) as error:
+                    return [str(error)]
+            return [f"missed {ATTEMPTS} times"]
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for number, found in enumerate(pool.map(one, range(count))):

@@ -4,6 +4,7 @@ import os
 import pkgutil
 import re
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -34,6 +35,7 @@ exit {code}
 """
 """The ledger lies beside the queue: no crash of the queue takes it back."""
 
+MAKE = 'echo made > "$AQ_JOB_ID.txt"'
 MOVED = re.compile(r"^\d\d:\d\d:\d\d (\S+): (\w+) -> (\w+)", re.MULTILINE)
 
 
@@ -63,16 +65,42 @@ class Bench:
     def copy(self, folder: Path) -> "Bench":
         """The same queue, and its ledger, somewhere else."""
         shutil.copytree(self.folder, folder, symlinks=True)
-        return Bench(folder, dict(self.created), self.torn)
+        bench = Bench(folder, dict(self.created), self.torn)
+        for job, data in self.created.items():
+            path = Path(bench.root, "inbox", f"{job}.md")
+            if path.exists() and str(self.folder).encode() in data:  # a cwd within the folder
+                bench.created[job] = data.replace(str(self.folder).encode(), str(folder).encode())
+                path.write_bytes(bench.created[job])
+        return bench
 
-    def write_job(self, name: str, text: str, *keys: str) -> str:
+    def make_repository(self) -> str:
+        """A git repository beside the queue, with one commit."""
+        place = self.folder / "repository"
+        place.mkdir()
+        self.git("init", "-q", "-b", "main")
+        self.git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "begin")
+        return str(place)
+
+    def git(self, *arguments: str) -> str:
+        argv = ["git", "-C", f"{self.folder}/repository", *arguments]
+        return subprocess.run(argv, capture_output=True, text=True, env=self.environment()).stdout.strip()
+
+    def unsaved(self) -> list[str]:
+        """What a run made is on its branch, and the user's own branch and files are as they were."""
+        (job,) = self.created
+        found = [] if self.git("show", f"aq/wip/{job}:{job}.txt") == "made" else ["its work is not on its branch"]
+        if self.git("rev-list", "--count", "main") != "1" or self.git("status", "--porcelain"):
+            found.append("the user's own branch or files were changed")
+        return found
+
+    def write_job(self, name: str, text: str, *keys: str, cwd: str = "/") -> str:
         path = self.folder / f"{name}.md"
-        path.write_text("\n".join(("---", "engine: shell", "cwd: /", *keys, "---", text)))
+        path.write_text("\n".join(("---", "engine: shell", f"cwd: {cwd}", *keys, "---", text)))
         return str(path)
 
-    def add(self, name: str, text: str, *keys: str) -> str:
+    def add(self, name: str, text: str, *keys: str, cwd: str = "/") -> str:
         """`aq add`, not traced; returns the job's id."""
-        done = self.aq("add", self.write_job(name, text, *keys))
+        done = self.aq("add", self.write_job(name, text, *keys, cwd=cwd))
         assert done.code == 0, done
         job = done.out.strip()
         self.accept([job])

@@ -1,14 +1,29 @@
-"""Harness D: any sequence of what people, supervisors and fate do to a queue, with a virtual clock."""
+"""Harness D: any sequence of what people, supervisors and fate do to a queue, with a virtual clock.
 
+    python -m crash.state_machine FOLDER EXAMPLES
+
+tries so many sequences, until the first bad one, and prints a tally as JSON.
+"""
+
+import json
 import os
 import random
+import sys
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Self
 
-from hypothesis import note
+from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from agent_queue.core.errors import AqError
 from agent_queue.core.job import JobId, Stage
@@ -19,6 +34,7 @@ from .invariants import differences, snapshot, unexplained
 from .machine import KilledError, Machine
 from .marks import Cut
 from .power_cut import fresh_queue, remove_scratch, scratch_folder, wrong
+from .tally import Tally
 
 BODIES = ("exit 0", "exit 0", "exit 3")
 KEYS = ((), ("verify: 'true'",), ("verify: exit 1",), ("ship: auto", "verify: 'true'"), ("review-policy: auto",),
@@ -216,3 +232,23 @@ class _Crash:
         else:
             self.life.kill(end)
         return True
+
+
+def tried(examples: int) -> Tally:
+    """Try so many sequences of thirty deeds."""
+    scale = settings(
+        max_examples=examples, stateful_step_count=30, deadline=None, database=None, print_blob=False,
+        derandomize=bool(os.environ.get("CI")), suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    found: list[str] = []
+    try:
+        run_state_machine_as_test(QueueLife, settings=scale)
+    except Exception as error:  # noqa: BLE001 - whatever a sequence ends in, but our own death
+        found = ["\n".join([str(error), *getattr(error, "__notes__", ())])]
+    return Tally(
+        tried=counted["examples"], again=counted["power_cuts"] + counted["kills"], bad=len(found), examples=found
+    )
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(tried(int(sys.argv[2])))))

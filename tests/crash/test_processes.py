@@ -22,6 +22,14 @@ def test_a_supervisor_killed_at_any_moment_is_succeeded_by_another() -> None:
     deed("moments", scaled(50))
 
 
+def test_a_supervisor_killed_in_the_middle_of_git_is_succeeded_by_another() -> None:
+    deed("git_moments", scaled(20))
+
+
+def test_a_running_agent_is_adopted() -> None:
+    deed("adopted", scaled(3))
+
+
 def test_a_deadline_is_kept_without_a_supervisor() -> None:
     deed("alone", scaled(3))
 

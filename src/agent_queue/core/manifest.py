@@ -143,7 +143,7 @@ _ROWS: tuple[tuple[str, Kind, str, str], ...] = (
     ("profile", fields.TEXT, "", "persona put before the body, and defaults for other keys"),
     ("allowed-scope", fields.TEXTS, "", "globs of paths the job may change"),
     ("scope", fields.choice(Scope), "warn", "what a change outside allowed-scope does"),
-    ("deps", fields.WORDS, "", "idempotency keys or job ids that must be shipped first"),
+    ("deps", fields.WORDS, "", "ids of jobs that must have shipped first"),
     ("deps-mode", fields.choice(DepsMode), "hard", "`soft`: testing suffices"),
     ("idempotency-key", fields.TEXT, "", "the same key and body twice make one job"),
     ("retry", fields.RETRY, "none",

@@ -23,7 +23,7 @@ class Nursery:
         self._socket.settimeout(ANSWER_S)
         argv = [python, "-I", "-S", script, folder]
         # 1 and 2 are open whatever ours are, so that no file that it is sent can come to lie there.
-        silent = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (1, 2)]
+        silent = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDONLY, 0) for number in (1, 2)]
         with theirs:
             actions = [(os.POSIX_SPAWN_DUP2, theirs.fileno(), 0), *silent]
             self._parent = os.posix_spawn(python, argv, {}, file_actions=actions, setsid=True)
