@@ -8,7 +8,7 @@ from pages.source import readers, same, table
 
 EXAMPLES = {
     "engine": "claude", "engine-class": "agentic-coder", "prefers-engine": "[codex, claude]", "fallback": "codex",
-    "model": "claude-sonnet-4-5", "args": "[--add-dir, ../shared]", "cwd": "~/code/shop", "workspace": "in-place",
+    "model": "claude-sonnet-4-5", "args": "[--add-dir, ../libs]", "cwd": "~/code/shop", "workspace": "in-place",
     "base": "origin/main", "dirty": "include", "yolo": "true", "lock": "database", "timeout": "45m",
     "verify": "[make lint, make test]", "verify-timeout": "10m", "priority": "high",
     "capabilities": "[os:linux, has:git]", "profile": "reviewer",
