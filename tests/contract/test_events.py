@@ -21,7 +21,7 @@ from agent_queue.ports import Woken
 from agent_queue.queues.create import create
 from agent_queue.queues.folders import FolderQueue
 from agent_queue.system.clock import MachineClock
-from agent_queue.system.events import MachineEvents
+from agent_queue.system.events import MachineEvents, wait_until
 from agent_queue.system.files import Disk
 from agent_queue.system.layout import Layout
 from agent_queue.system.processes import MachineProcesses
@@ -230,7 +230,7 @@ def test_many_processes_leave_neither_files_nor_zombies(events: MachineEvents, a
     assert sorted(ended(told)) == sorted(folders)
     assert len(os.listdir("/proc/self/fd")) == before
     shims = [agents.record(folder)["shim"] for folder in folders]
-    assert [pid for pid in shims if Path(f"/proc/{pid}").exists()] == []
+    assert wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in shims), seconds=LIMIT_S)
 
 
 # Signals.

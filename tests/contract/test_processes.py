@@ -448,8 +448,8 @@ def test_a_reused_pid_is_never_signalled(agents: Agents, stranger: subprocess.Po
         record[lie] = "0"
     folder = agents.folder()
     Path(folder, "run.json").write_text(json.dumps(record))
-    agents.processes.ask_stop(folder, StopReason.CANCEL)
     assert alive(record) is (lie is None)
+    agents.processes.ask_stop(folder, StopReason.CANCEL)
     if lie is None:
         assert stranger.wait(LIMIT_S) == -signal.SIGTERM, "with all three right it is the one that is meant"
     else:

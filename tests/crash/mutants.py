@@ -250,7 +250,7 @@ MUTANTS = (
     Mutant(
         "a shim does not wait for the word to go",
         (Edit("system/warm_parent.py", "    if posix.read(go, 1) == GO:\n", "    if True:\n"),),
-        ("faults", "error", "0", "1", "100", "run@pidfd_open"),
+        ("faults", "error", "0", "1", "100", "shim@pidfd_open"),
         "launched twice",
     ),
     Mutant(

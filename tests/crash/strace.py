@@ -90,7 +90,7 @@ def wrapper(path: Path, log: Path, names: Sequence[str], inject: str) -> str:
     python = os.path.realpath(sys.executable)
     path.write_text(
         "#!/bin/sh\n"
-        f"exec {shutil.which('strace')} -f -D -qq -o {log} -e trace={','.join(names)} "
+        f"exec {shutil.which('strace')} -f -D -qq -A -o {log} -e trace={','.join(names)} "
         f"-e inject={inject} {python} \"$@\"\n"
     )  # fmt: skip
     path.chmod(0o700)

@@ -93,11 +93,15 @@ def boot_id() -> str:
 
 
 def start_time(pid: int) -> str:
-    """When a process began, in the kernel's own units; '' when it is gone. With boot id and pid it names a process."""
+    """When a process began, in the kernel's own units; '' when it is gone. With boot id and pid it names a process.
+
+    One that has ended and that its parent has yet to notice, a zombie, is gone.
+    """
     if LINUX:
         try:
             with open(f"/proc/{pid}/stat", "rb") as file:
-                return file.read().rpartition(b")")[2].split()[19].decode()
+                fields = file.read().rpartition(b")")[2].split()
+            return fields[19].decode() if fields[0] not in (b"Z", b"X") else ""
         except (OSError, IndexError):
             return ""
     return _output(("ps", "-o", "lstart=", "-p", str(pid))).strip()
