@@ -189,8 +189,11 @@ def before_recovery(bench: Bench, case: Case, said: str) -> list[str]:
     return [*bench.problems(recovered=False), *settled_as_said(bench, said)]
 
 
-def after(bench: Bench, case: Case, said: str) -> list[str]:
-    """Let a supervisor go on from what a crash left, and check; then a recovery must find nothing to do."""
+def after(bench: Bench, case: Case, said: str, *, may_fail: bool) -> list[str]:
+    """Let a supervisor go on from what a crash left, and check; then a recovery must find nothing to do.
+
+    `may_fail`: what was done to the job may be a reason to fail it.
+    """
     if case.template is None and bench.aq("init").code != 0:
         return ["a second init failed"]
     done = bench.aq(*RUN)
@@ -198,7 +201,7 @@ def after(bench: Bench, case: Case, said: str) -> list[str]:
         return found
     if found := [*invariants.unexplained(bench.root), *left_over(bench)]:
         return found
-    if case.template is repository and (found := bench.unsaved()):
+    if case.template is repository and (found := bench.unsaved(may_fail=may_fail)):
         return found
     before = invariants.snapshot(bench.root)
     done = bench.aq("recover")

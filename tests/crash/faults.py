@@ -116,7 +116,7 @@ class Faults:
             if not found and second is not None and fault.case.template is not None:
                 self.tally.again += 1
                 bench.aq(*RUN, names=self._names, inject=self._another(second))
-            self.tally.add(str(fault), found or after(bench, fault.case, done.err))
+            self.tally.add(str(fault), found or after(bench, fault.case, done.err, may_fail=bool(fault.error)))
         shutil.rmtree(bench.folder, ignore_errors=True)
 
     def _suffered(self, bench: Bench, fault: Fault) -> tuple[Done, bool]:

@@ -1,109 +1,27 @@
-"""A machine in memory: the real queue, story and shim's put over a model disk, with agents that end when told to.
-
-Processes, time and waiting are small honest stand-ins behind the ports; everything that writes is the product.
-"""
+"""A machine in memory: the real queue, story and shim's put over a model disk, with agents that end when told to."""
 
 import fcntl
 import os
-import random
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 from agent_queue.core.job import JobId, Stage
 from agent_queue.core.lifecycle import Move
-from agent_queue.core.outcome import StopReason
 from agent_queue.flow import intake
 from agent_queue.flow.loop import Loop, Report
 from agent_queue.flow.recover import recover_all
-from agent_queue.ports import FileChange, Lock, Start, Woken
-from agent_queue.queues import inbox
+from agent_queue.ports import Lock, Start
 from agent_queue.system import shim
 from agent_queue.system.files import Disk
-from agent_queue.system.processes import MachineProcesses
 from agent_queue.wiring import App
 
-from .disk import Image, ModelDisk, ShimCalls
+from .disk import ModelDisk, ShimCalls
 from .invariants import places
 from .marks import Chronicle, Created, Dropped, Launched, Moved, Offered, Paused, Pausing, Settled
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-inbox.SETTLED_S = 0.0
-"""The file system's times are the real ones, and the clock here is not: a dropped file counts as whole at once."""
-
-BEGAN = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-PATIENCE = 400
-"""A supervisor that waits more often than this without an end is stuck."""
-
-
-class StuckError(Exception):
-    """A supervisor goes round in circles."""
-
-
-class KilledError(BaseException):
-    """The supervisor's process is killed here."""
-
-
-class VirtualClock:
-    """Satisfies `ports.Clock`; time passes only when somebody waits."""
-
-    def __init__(self) -> None:
-        self.passed_s = 0.0
-        self._dice = random.Random(1)
-
-    def now(self) -> datetime:
-        return BEGAN + timedelta(seconds=self.passed_s)
-
-    def local(self) -> datetime:
-        return self.now()
-
-    def monotonic(self) -> float:
-        return self.passed_s
-
-    def roll(self) -> float:
-        return self._dice.random()
-
-    def token(self) -> str:
-        return f"{self._dice.getrandbits(128):032x}"
-
-
-@dataclass(slots=True)
-class Agent:
-    """A process tree under its shim, which holds the job's lock until the end is recorded."""
-
-    folder: str
-    code: int
-    locks: list[int]
-    lock_names: list[str]
-    began: int
-    """How often the disk had changed when it was launched; `ended`: and when its end was recorded."""
-    ended: int | None = None
-
-
-class VirtualProcesses(MachineProcesses):
-    """Reads and writes the records as ever; what it starts lives in the machine."""
-
-    def __init__(self, disk: Disk, machine: "Machine") -> None:
-        super().__init__(disk)
-        self._machine = machine
-
-    def start(self, start: Start, lock: Lock) -> None:
-        self._machine.launch(start, lock)
-
-    def child(self, folder: str) -> int | None:
-        return None
-
-    def ask_stop(self, folder: str, why: StopReason) -> None:
-        super().ask_stop(folder, why)
-        self._machine.stop_soon(folder)
-
-    def sweep(self, marker: str) -> int:
-        return 0
+from .remains import Image
+from .virtual import Agent, KilledError, VirtualClock, VirtualEvents, VirtualProcesses, close, exit_code, open_below
 
 
 class Machine:
@@ -170,7 +88,7 @@ class Machine:
         self.mark(Launched(folder))
         locks = [os.dup(number) for number in lock.filenos()]
         names = [self.disk.short(os.readlink(f"/proc/self/fd/{number}")) for number in locks]
-        agent = Agent(folder, _code(start), locks, names, len(self.disk.log))
+        agent = Agent(folder, exit_code(start), locks, names, len(self.disk.log))
         self.agents[start.folder] = agent
         self.launched.append(agent)
         if self.fatal and self.fatal in start.folder:
@@ -237,12 +155,10 @@ class Machine:
                 return True
         return False
 
-    def run(
-        self, *, slots: int = 2, kill_after: int | None = None, signals: Sequence[str] = (), finish: bool = True
-    ) -> Report:  # fmt: skip
+    def run(self, *, slots: int = 2, kill_after: int | None = None, signals: Sequence[str] = ()) -> Report:
         """`aq run --once`. Killed at its wait number `kill_after`; agents live on then."""
         app = self.app()
-        events = VirtualEvents(self, app, kill_after, list(signals), finish)
+        events = VirtualEvents(self, kill_after, list(signals))
         with app.supervise(slots):
             report = Loop(app.tools, events, slots, once=True, wait_s=1e9).run()
         self.process_ends()
@@ -297,97 +213,13 @@ class Machine:
         self.launched.append(mine)
 
 
-class VirtualEvents:
-    """Satisfies `ports.Events`: when the supervisor waits, the next agent ends, or else time passes."""
-
-    def __init__(
-        self, machine: Machine, app: App, kill_after: int | None, signals: list[str], finish: bool
-    ) -> None:  # fmt: skip
-        self._machine = machine
-        self._layout = app.layout
-        self._kill_after = kill_after
-        self._signals = signals
-        self._finish = finish
-        self._deeds: list[tuple[str, Callable[[], Any]]] = []
-        self._told: dict[str, int] = {}
-        self._waits = 0
-
-    def watch_process(self, folder: str) -> bool:
-        return folder in self._machine.agents
-
-    def later(self, key: str, deed: Callable[[], Any]) -> None:
-        self._deeds.append((key, deed))
-
-    def wait(self, timeout_s: float | None) -> Woken:
-        self._waits += 1
-        if self._waits == self._kill_after:
-            self._machine.killed_at = len(self._machine.disk.log)
-            raise KilledError
-        if self._waits > PATIENCE:
-            raise StuckError("; ".join(self._machine.told[-6:]))
-        finished = [(key, _value(deed)) for key, deed in self._deeds]
-        self._deeds.clear()
-        files, signals = self._news(), self._signals[:1]
-        del self._signals[:1]
-        ended = []
-        if not (finished or files or signals):
-            folder = self._machine.end_one() if self._finish else None
-            ended = [folder] if folder else []
-            if not ended:
-                self._machine.clock.passed_s += max(timeout_s or 0.0, 0.001)
-        return Woken(ended=ended, finished=finished, signals=signals, files=files)
-
-    def _news(self) -> list[FileChange]:
-        """Files of the inbox that were closed after writing, or put there, since the last wait."""
-        folder = self._layout.stage(Stage.INBOX)
-        seen = {f"{folder}/{name}": os.stat(f"{folder}/{name}").st_ino for name in os.listdir(folder)}
-        fresh = [FileChange(path, whole=True) for path, inode in sorted(seen.items()) if self._told.get(path) != inode]
-        self._told = seen
-        return fresh
-
-
 def jobs_in(machine: Machine, stage: Stage) -> list[str]:
     """The jobs that lie in this stage, and in no other."""
     return [job for job, stages in places(machine.root).items() if stages == [stage.value]]
 
 
-def _value(deed: Callable[[], Any]) -> Any:
-    try:
-        return deed()
-    except Exception as error:  # noqa: BLE001 - carried to the loop, as the real one does
-        return error
-
-
-def _code(start: Start) -> int:
-    """What the script or the verify commands would end with: `exit N` in their text, else 0."""
-    text = " ".join(start.argv)
-    if start.argv[-1].endswith("prompt.md"):
-        with open(start.argv[-1], encoding="utf-8") as file:
-            text = file.read()
-    found = re.findall(r"exit (\d+)\s*$", text)
-    return int(found[-1]) if found else 0
-
-
-def open_below(root: str) -> list[int]:
-    """Our open files below a folder: what the kernel closes when a process dies."""
-    found = []
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            target = os.readlink(f"/proc/self/fd/{name}")
-        except OSError:
-            continue
-        if target.startswith(f"{root}/"):
-            found.append(int(name))
-    return found
-
-
-def close(numbers: list[int]) -> None:
-    while numbers:
-        os.close(numbers.pop())
-
-
 @contextmanager
-def booted(image: Image, root: str, chronicle: Chronicle, *, atomic_rename: bool = True) -> "Iterator[Machine]":
+def booted(image: Image, root: str, chronicle: Chronicle, *, atomic_rename: bool = True) -> Iterator[Machine]:
     """A machine that starts with this on its disk; the folder is removed afterwards."""
     image.write_to(root)
     machine = Machine(ModelDisk(root, image, atomic_rename=atomic_rename), chronicle.past())

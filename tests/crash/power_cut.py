@@ -23,11 +23,13 @@ from agent_queue.queues.create import create
 from agent_queue.system.layout import Layout
 
 from . import invariants
-from .disk import Image, ModelDisk, Survival, image_of
-from .machine import KilledError, Machine, StuckError, booted, jobs_in
+from .disk import ModelDisk
+from .machine import Machine, booted, jobs_in
 from .marks import Chronicle, Cut, Dropped, Offered, Settled
+from .remains import Image, Survival, image_of
 from .scenarios import SCENARIOS
 from .tally import Tally
+from .virtual import KilledError, StuckError
 
 FIXED = (Survival.NOTHING, Survival.ALL, Survival.NAMES, Survival.ZEROS)
 MOST_DEATHS = 4

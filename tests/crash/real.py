@@ -1,5 +1,6 @@
 """A real queue on a real disk, the real `aq`, and agents that keep a ledger of what they did."""
 
+import json
 import os
 import pkgutil
 import re
@@ -85,13 +86,25 @@ class Bench:
         argv = ["git", "-C", f"{self.folder}/repository", *arguments]
         return subprocess.run(argv, capture_output=True, text=True, env=self.environment()).stdout.strip()
 
-    def unsaved(self) -> list[str]:
+    def unsaved(self, *, may_fail: bool) -> list[str]:
         """What a run made is on its branch, and the user's own branch and files are as they were."""
         (job,) = self.created
-        found = [] if self.git("show", f"aq/wip/{job}:{job}.txt") == "made" else ["its work is not on its branch"]
+        found = []
         if self.git("rev-list", "--count", "main") != "1" or self.git("status", "--porcelain"):
             found.append("the user's own branch or files were changed")
+        where = invariants.places(self.root)[job]
+        if where == ["failed"] and may_fail:
+            return found
+        if where != ["review"]:
+            found.append(f"it lies in {where}: {self.reason(job)}")
+        if self.git("show", f"aq/wip/{job}:{job}.txt") != "made":
+            found.append(f"its work is not on its branch: {self.git('log', '--all', '--stat', '--format=%s %D')}")
         return found
+
+    def reason(self, job: str) -> str:
+        """Why its last run ended, as people are told."""
+        runs = sorted(Path(self.root, "runs", job).glob("*/outcome.json"), key=lambda path: int(path.parent.name))
+        return str(json.loads(runs[-1].read_bytes())["reason"]) if runs else "it never ran"
 
     def write_job(self, name: str, text: str, *keys: str, cwd: str = "/") -> str:
         path = self.folder / f"{name}.md"

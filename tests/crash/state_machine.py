@@ -29,12 +29,14 @@ from agent_queue.core.errors import AqError
 from agent_queue.core.job import JobId, Stage
 from agent_queue.flow import requests
 
-from .disk import ModelDisk, Survival, image_of
+from .disk import ModelDisk
 from .invariants import differences, snapshot, unexplained
-from .machine import KilledError, Machine
+from .machine import Machine
 from .marks import Cut
 from .power_cut import fresh_queue, remove_scratch, scratch_folder, wrong
+from .remains import Survival, image_of
 from .tally import Tally
+from .virtual import KilledError
 
 BODIES = ("exit 0", "exit 0", "exit 3")
 KEYS = ((), ("verify: 'true'",), ("verify: exit 1",), ("ship: auto", "verify: 'true'"), ("review-policy: auto",),

@@ -8,7 +8,7 @@ from .tally import judge, together
 
 pytestmark = pytest.mark.slow
 
-PER_CUT = 6
+PER_CUT = 4
 """States by chance for each change of the disk, beside the four fixed ones."""
 EVERY = 150
 """Of how many states one recovery is cut as well."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
+from agent_queue.core.errors import AqError
 from agent_queue.ports import FileChange, Woken
 from agent_queue.system import kernel
 from agent_queue.system.processes import PIDFDS, MachineProcesses
@@ -82,7 +83,11 @@ class MachineEvents:
             from concurrent.futures import ThreadPoolExecutor
 
             self._workers = ThreadPoolExecutor(WORKERS, "deed")
-        self._workers.submit(self._do, key, deed)
+        try:
+            self._workers.submit(self._do, key, deed)
+        except RuntimeError as error:
+            hint = "allow more processes (`ulimit -u`); the next `aq run` goes on from here"
+            raise AqError("the system lets us start no thread", hint=hint) from error
 
     def wait(self, timeout_s: float | None) -> Woken:
         """Wait until something happens, at most `timeout_s`; None waits for ever."""
