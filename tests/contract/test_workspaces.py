@@ -486,8 +486,11 @@ def test_what_lies_in_the_way_is_left_alone(repo: Repository, life: Life) -> Non
     assert (life.root / "mine.txt").read_text() == "precious"
 
 
-def test_the_empty_folder_of_a_killed_worktree_add_is_used(repo: Repository, life: Life) -> None:
+@pytest.mark.parametrize("link", [None, "", "gitdir: /half/writ", "gitdir: {repo}/.git/worktrees/job"])
+def test_the_empty_folder_of_a_killed_worktree_add_is_used(repo: Repository, life: Life, link: str | None) -> None:
     life.root.mkdir()
+    if link is not None:
+        (life.root / ".git").write_text(link.format(repo=repo.path))
     life.open()
     assert (life.root / "README.md").exists()
 

@@ -160,8 +160,7 @@ class MachineWorkspaces:
             else:
                 _bring_in_line(here, folder)
             return
-        with suppress(OSError):
-            os.rmdir(path)  # what a killed `worktree add` leaves may be an empty folder; anything else is refused
+        _remove_unfinished(path)
         if os.path.lexists(path):
             raise WorkspaceError(f"{path} is in the way and is no worktree; look at it, then remove it")
         exists = user.ask("rev-parse", "-q", "--verify", ref) is not None
@@ -194,6 +193,14 @@ def _alone(user: Git) -> Iterator[None]:
         yield
     finally:
         os.close(number)
+
+
+def _remove_unfinished(path: str) -> None:
+    """Remove what a killed `worktree add` leaves: a folder that holds nothing, or only the link to git's own."""
+    with suppress(OSError):
+        if os.listdir(path) == [".git"]:
+            os.unlink(os.path.join(path, ".git"))
+        os.rmdir(path)
 
 
 def _common(git: Git) -> str:
