@@ -26,7 +26,10 @@ MUTATIONS: dict[str, tuple[set[str], str]] = {
         {"os.O_WRONLY", "os.O_CREAT", "os.replace", "os.unlink", "os.utime", "shutil.copyfile"},
         "git's index and index.lock of one worktree, in git's own folder",
     ),
-    "system/worktrees.py": ({"os.rmdir", "os.unlink"}, "the folder without a file of the job's that a killed `git worktree add` leaves"),
+    "system/attach.py": (
+        {"os.rmdir", "os.unlink", "shutil.rmtree"},
+        "the folder without a file of the job's, and half the record, that a killed `git worktree add` leaves",
+    ),
     "demo/play.py": ({"tempfile.mkdtemp", "shutil.rmtree"}, "the demonstration's own temporary folder"),
     "demo/stage.py": (
         {".mkdir", ".write_text", "open wb", "shutil.copy"},

@@ -13,7 +13,8 @@ from agent_queue.core.errors import AqError
 from agent_queue.core.history import History
 from agent_queue.core.job import JobId
 from agent_queue.core.manifest import Manifest, Workspace
-from agent_queue.system.worktrees import MachineWorkspaces, WorkspaceBusyError, WorkspaceError
+from agent_queue.system.attach import REASON, WorkspaceBusyError, WorkspaceError
+from agent_queue.system.worktrees import MachineWorkspaces
 
 from .repositories import BRANCH, JOB, Life, Repository
 
@@ -493,6 +494,23 @@ def test_the_empty_folder_of_a_killed_worktree_add_is_used(repo: Repository, lif
         (life.root / ".git").write_text(link.format(repo=repo.path))
     life.open()
     assert (life.root / "README.md").exists()
+
+
+@pytest.mark.parametrize("cut", ["locked", "gitdir", ".git", "HEAD", "commondir"])
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_worktree_add_that_was_killed_is_done_again(repo: Repository, life: Life, cut: str, begun: bool) -> None:
+    """git writes these files in this order, with no regard for a crash; beside half a record it lists no worktrees."""
+    repo.git("worktree", "add", "--quiet", "--no-checkout", "--lock", "--reason", REASON, "-b", BRANCH, str(life.root))
+    record = repo.path / ".git/worktrees" / JOB
+    order = [record / "locked", record / "gitdir", life.root / ".git", record / "HEAD", record / "commondir"]
+    names = [path.name for path in order]
+    for path in order[names.index(cut) + (1 if begun else 0) :]:
+        path.unlink()
+    if begun:
+        order[names.index(cut)].write_text("")
+    life.open()
+    assert (life.root / "README.md").exists()
+    assert repo.git("worktree", "list", "--porcelain").count("worktree ") == 2
 
 
 @pytest.mark.parametrize("some", [False, True])

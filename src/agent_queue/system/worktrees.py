@@ -1,26 +1,17 @@
 """Where a job works: a git worktree of its own, at the same path for every run, or the folder itself."""
 
-import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
-from agent_queue.core.errors import AqError, BusyError
+from agent_queue.core.errors import AqError
 from agent_queue.core.history import History
 from agent_queue.core.job import JobId, wip_branch
 from agent_queue.core.manifest import Manifest, Workspace
 from agent_queue.ports import Kept, Lock, Place, Plan
-from agent_queue.system.checkpoint import checkpoint, present, remove_locks
+from agent_queue.system.attach import WorkspaceError, alone, attach, common, refuse_if_elsewhere
+from agent_queue.system.checkpoint import checkpoint, present
 from agent_queue.system.difference import Difference, Form, difference
 from agent_queue.system.git import Git, GitError, repository
-
-
-class WorkspaceError(AqError):
-    """The workspace cannot be made; the text says why."""
-
-
-class WorkspaceBusyError(BusyError):
-    """It cannot be made now, and a person can change that without touching the job."""
 
 
 class MachineWorkspaces:
@@ -57,12 +48,12 @@ class MachineWorkspaces:
             _set_aside(user, job, branch, past.run - 1)
         base = self._base(user, past, manifest, branch)
         if not plan.worktree:
-            with _alone(user):
-                _refuse_if_elsewhere(user, f"refs/heads/{branch}", "")
+            with alone(user):
+                refuse_if_elsewhere(user, f"refs/heads/{branch}", "")
             start = present(user)
             return Place(cwd=plan.cwd, root=plan.repository, branch=branch, base=base, start=start)
         path = os.path.join(self._folder, job)
-        self._attach(user, path, branch, base)
+        attach(user, path, branch, base)
         inner = os.path.join(path, os.path.relpath(os.path.realpath(plan.cwd), plan.repository))
         cwd = os.path.normpath(inner)
         if not os.path.isdir(cwd):
@@ -102,8 +93,8 @@ class MachineWorkspaces:
             return f"{path} is no worktree any more; look at it, then remove it by hand"
         if status or head != f"refs/heads/{branch}":
             return f"{path} holds work that is not on {branch}; `aq requeue` it or commit it there"
-        user = Git(_common(here))
-        with _alone(user):
+        user = Git(common(here))
+        with alone(user):
             user.ask("worktree", "unlock", path)
             user.run("worktree", "remove", "--force", path)
         return ""
@@ -147,87 +138,6 @@ class MachineWorkspaces:
         if found is None:
             raise WorkspaceError(f"base: {wanted} is no commit of {user.folder}")
         return found
-
-    def _attach(self, user: Git, path: str, branch: str, base: str) -> None:
-        """Have a worktree at `path` with HEAD on `branch`, its files as they are there or as the last run left them."""
-        ref = f"refs/heads/{branch}"
-        here = Git(path, user.keep_open)
-        if os.path.isdir(path) and here.ask("rev-parse", "--is-inside-work-tree") == "true" and _top(here) == path:
-            folder = here.run("rev-parse", "--absolute-git-dir")
-            remove_locks(folder, ref, own_worktree=True)
-            if here.ask("symbolic-ref", "-q", "HEAD") != ref or here.ask("rev-parse", "-q", "--verify", ref) is None:
-                self._switch(user, here, branch, base)
-            else:
-                _bring_in_line(here, folder)
-            return
-        _remove_unfinished(path)
-        if os.path.lexists(path):
-            raise WorkspaceError(f"{path} is in the way and is no worktree; look at it, then remove it")
-        exists = user.ask("rev-parse", "-q", "--verify", ref) is not None
-        target = (path, branch) if exists else ("-b", branch, path, base)
-        lock = ("--lock", "--reason", "an agent-queue job works here")
-        with _alone(user):
-            _refuse_if_elsewhere(user, ref, path)
-            user.run("worktree", "prune", "--expire", "now")
-            user.run("worktree", "add", "--quiet", "--no-checkout", "--force", "--force", *lock, *target)
-        _bring_in_line(here, here.run("rev-parse", "--absolute-git-dir"))
-
-    def _switch(self, user: Git, here: Git, branch: str, base: str) -> None:
-        """The agent left HEAD elsewhere: everything there is on the branch by now, so only HEAD and index go back."""
-        if user.ask("rev-parse", "-q", "--verify", f"refs/heads/{branch}") is None:
-            user.run("update-ref", f"refs/heads/{branch}", base, "0" * len(base))
-        here.run("symbolic-ref", "HEAD", f"refs/heads/{branch}")
-        here.run("read-tree", "--reset", "-u", "HEAD", limit_s=600)
-
-
-@contextmanager
-def _alone(user: Git) -> Iterator[None]:
-    """Be the only one of ours at the worktrees of a repository: git fails over a record that is just being made.
-
-    Jobs of one repository start at once, beside each other and in other queues. The lock is on git's own folder, so
-    that no file of ours is left in it; the slow filling of a worktree comes after it.
-    """
-    number = os.open(_common(user), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(number)
-
-
-def _remove_unfinished(path: str) -> None:
-    """Remove what a killed `worktree add` leaves: a folder that holds nothing, or only the link to git's own."""
-    with suppress(OSError):
-        if os.listdir(path) == [".git"]:
-            os.unlink(os.path.join(path, ".git"))
-        os.rmdir(path)
-
-
-def _common(git: Git) -> str:
-    return git.run("rev-parse", "--path-format=absolute", "--git-common-dir")
-
-
-def _bring_in_line(here: Git, folder: str) -> None:
-    """Mend what a death in the middle left: a checkout cut short, or an index that did not follow its branch."""
-    if not os.path.exists(os.path.join(folder, "index")):
-        here.run("read-tree", "--reset", "-u", "HEAD", limit_s=600)
-    elif here.ask("diff-index", "--cached", "--quiet", "HEAD", "--") is None:
-        here.run("read-tree", "HEAD")  # the index alone: what lies in the files is the job's work
-
-
-def _refuse_if_elsewhere(user: Git, ref: str, path: str) -> None:
-    """A person who has the job's branch checked out keeps it."""
-    where = ""
-    for row in user.run("worktree", "list", "--porcelain").splitlines():
-        if row.startswith("worktree "):
-            where = row.removeprefix("worktree ")
-        elif row == f"branch {ref}" and where != path:
-            name = ref.removeprefix("refs/heads/")
-            raise WorkspaceBusyError(f"{name} is checked out at {where}; switch that to another branch")
-
-
-def _top(git: Git) -> str | None:
-    return git.ask("rev-parse", "--show-toplevel")
 
 
 def _set_aside(user: Git, job: JobId, branch: str, run: int) -> None:
