@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Every target sets up .venv by itself when it is missing or out of date.
 .DEFAULT_GOAL := help
-.PHONY: help demo test crash test-engines check bench docs lock
+.PHONY: help demo test test-engines check bench docs lock
 MAKEFLAGS += --no-print-directory
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH
 
@@ -17,12 +17,8 @@ help: ## list the targets
 demo: .venv/ready ## see it work: a queue, a repository and five jobs in a temporary folder
 	@$(BIN)/aq demo $(ARGS)
 
-test: .venv/ready ## all tests but the crash harnesses and those that need real agent programs
-	@$(PYTEST) --numprocesses $(WORKERS) --dist loadgroup --ignore tests/engines --ignore tests/crash $(ARGS)
-
-crash: HANGS_AFTER = 900
-crash: .venv/ready ## the crash harnesses: kills, errors, power cuts, planted bugs; wants a quiet machine
-	@$(PYTEST) --numprocesses $(WORKERS) --dist loadgroup tests/crash $(ARGS)
+test: .venv/ready ## all tests but those that need real agent programs
+	@$(PYTEST) --numprocesses $(WORKERS) --dist loadgroup --ignore tests/engines $(ARGS)
 
 test-engines: HANGS_AFTER = 600
 test-engines: .venv/ready ## the adapters against the real agent programs, which it fetches from npm

@@ -2,8 +2,18 @@
 them (1 is commit size, 10 a night's)."""
 
 import sys
+from pathlib import Path
 
 import pytest
+
+HANGS_AFTER_S = 900.0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.timeout(HANGS_AFTER_S))
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,6 @@ from . import strace
 from .report import scaled
 from .tally import WORKERS, Tally, judge, together
 
-pytestmark = pytest.mark.slow
-
 
 def faults(kind: str, count: int) -> Tally:
     if reason := strace.missing():

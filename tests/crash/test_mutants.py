@@ -9,8 +9,6 @@ from . import report, strace
 from .mutants import MUTANTS, SPARES, Mutant, Spare
 from .tally import Tally, harness, source
 
-pytestmark = pytest.mark.slow
-
 NEED_STRACE = ("faults", "stopped_early", "slow_record")
 
 

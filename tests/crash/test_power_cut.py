@@ -1,12 +1,8 @@
 """Harness C: power cuts, on a model of a disk."""
 
-import pytest
-
 from .report import scaled
 from .scenarios import SCENARIOS
 from .tally import judge, together
-
-pytestmark = pytest.mark.slow
 
 PER_CUT = 4
 """States by chance for each change of the disk, beside the four fixed ones."""

@@ -6,8 +6,6 @@ from . import strace
 from .report import scaled
 from .tally import Tally, harness, judge
 
-pytestmark = pytest.mark.slow
-
 
 def deed(name: str, count: int) -> None:
     judge(f"F {name.replace('_', ' ')}", Tally(**harness("processes", str(count), name)[name]), count)

@@ -1,12 +1,8 @@
 """Harness D: sequences of deeds, crashes and power cuts, found by Hypothesis."""
 
-import pytest
-
 from .report import scaled
 from .state_machine import counted, tried
 from .tally import judge
-
-pytestmark = pytest.mark.slow
 
 
 def test_no_sequence_breaks_a_promise() -> None:
