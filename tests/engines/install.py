@@ -14,13 +14,17 @@ import pytest
 
 # Read at import: every test changes HOME and XDG_*, and npm needs the person's own settings to find its registry.
 ENVIRONMENT = dict(os.environ)
+CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+if os.path.exists(CERTIFICATES):  # node has a list of its own, and does not know who else is trusted on this machine
+    ENVIRONMENT.setdefault("NODE_EXTRA_CA_CERTS", CERTIFICATES)
 CACHE = Path(ENVIRONMENT.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "agent-queue-tests" / "engines"
 
 UNREACHABLE = frozenset(
     ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH",
-     "ERR_SOCKET_TIMEOUT")
+     "ERR_SOCKET_TIMEOUT", "SELF_SIGNED_CERT_IN_CHAIN", "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+     "UNABLE_TO_VERIFY_LEAF_SIGNATURE", "DEPTH_ZERO_SELF_SIGNED_CERT")
 )  # fmt: skip
-"""The codes with which npm says that it could not talk to its registry."""
+"""The codes with which npm says that it could not talk to its registry, or not to one that it may trust."""
 LONGEST_S = 600
 
 
