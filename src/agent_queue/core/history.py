@@ -12,13 +12,14 @@ STATE_KEYS = (
     "run", "attempts", "recoveries", "started_at", "ended_at", "pid", "pidstart", "boot_id", "next_eligible", "result",
     "exit", "duration_s", "engine", "resume_id", "wip_branch", "wip_base", "wip_commit", "files_changed",
     "lines_added", "lines_deleted", "model", "tokens_in", "tokens_cached", "tokens_out", "cost_usd", "turns",
-    "tool_calls", "usage", "verify_exit", "scope_warning", "tracker_item", "tracker_echoed",
+    "tool_calls", "usage", "cost_basis", "first_output_s", "verify_exit", "scope_warning", "tracker_item",
+    "tracker_echoed",
 )  # fmt: skip
 
 ENTRY_KEYS = frozenset(
     (
         "at", "event", "seq", "from", "to", "move", "failure", "why", "fresh", "lane", "until", "stage", "verify",
-        "stop", "stragglers", "wip", "branch", "commit", "first_output_s", "workspace", "body_sha256", "skipped",
+        "stop", "stragglers", "wip", "branch", "commit", "workspace", "body_sha256", "skipped",
         *STATE_KEYS,
     )
 )  # fmt: skip
