@@ -1,7 +1,5 @@
 """Everything a person may set outside a job file, typed, with its default. Flags beat environment beats file."""
 
-import difflib
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,6 +9,11 @@ from agent_queue.core.errors import SettingsError
 from agent_queue.core.fields import seconds
 from agent_queue.core.frontmatter import Node
 from agent_queue.core.manifest import EMPTY, Manifest, typed
+from agent_queue.core.tables import known as _known
+from agent_queue.core.tables import table as _table
+from agent_queue.core.tables import text as _text
+from agent_queue.core.tables import texts as _texts
+from agent_queue.core.tables import variable as _variable
 
 
 class Durability(StrEnum):
@@ -55,7 +58,6 @@ class Settings:
 
 
 _ENGINE_NONE = EngineSettings()
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\*?")
 _TABLES = ("defaults", "run", "engines", "env")
 
 
@@ -124,41 +126,6 @@ def _engine(table: Mapping[str, Any], name: str) -> EngineSettings:
         model=_text(table["model"], f"{where}.model") if "model" in table else None,
         env={_variable(key, f"{where}.env"): _text(value, f"{where}.env.{key}") for key, value in env.items()},
     )
-
-
-def _known(table: Mapping[str, Any], allowed: tuple[str, ...], prefix: str) -> None:
-    for key in table:
-        if key not in allowed:
-            near = difflib.get_close_matches(key, allowed, n=1, cutoff=0.6)
-            raise SettingsError(
-                f"config.toml: unknown key '{prefix}{key}'{f' (did you mean {prefix}{near[0]}?)' if near else ''}",
-                hint=f"possible are {', '.join(allowed)}",
-            )
-
-
-def _table(table: Mapping[str, Any], key: str, name: str) -> Mapping[str, Any]:
-    value = table.get(key, {})
-    if not isinstance(value, dict):
-        raise SettingsError(f"config.toml: {name} must be a table")
-    return value
-
-
-def _text(value: object, name: str) -> str:
-    if not isinstance(value, str) or not value or "\0" in value:
-        raise SettingsError(f"config.toml: {name} must be text")
-    return value
-
-
-def _texts(value: object, name: str) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise SettingsError(f"config.toml: {name} must be a list of texts")
-    return tuple(_text(item, name) for item in value)
-
-
-def _variable(name: str, where: str) -> str:
-    if not _VARIABLE.fullmatch(name):
-        raise SettingsError(f"config.toml: {where} names {name!r}, which is no variable", hint="give names, not values")
-    return name
 
 
 def _count(value: object, name: str) -> int:
