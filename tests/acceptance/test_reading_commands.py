@@ -27,8 +27,8 @@ JOB_KEYS = {
     "waiting_for", "next_eligible", "tracker_item", "tracker_echoed", "insights",
 }  # fmt: skip
 INSIGHTS = {
-    "duration_s", "tokens_in", "tokens_cached", "tokens_out", "cost_usd", "usage", "files_changed", "lines_added",
-    "lines_deleted",
+    "duration_s", "tokens_in", "tokens_cached", "tokens_out", "cost_usd", "usage", "cost_usage", "files_changed",
+    "lines_added", "lines_deleted",
 }  # fmt: skip
 STAGES = ["inbox", "building", "review", "testing", "shipped", "failed"]
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

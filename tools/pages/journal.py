@@ -31,6 +31,7 @@ STATE = {
     "exit": "exit code of the agent; a signal as its negative number",
     "duration_s": "seconds the agent ran",
     "engine": "the engine that ran it",
+    "profile": "the profile that the run was given",
     "resume_id": "the agent program's own name of the conversation",
     "wip_branch": "the job's branch",
     "wip_base": "the commit it started from",

@@ -19,6 +19,7 @@ COMMANDS = {
     "show": "all about one job",
     "logs": "what a job's agent said and did",
     "diff": "what a job changed",
+    "insights": "what jobs took, and how often they ended well",
     "promote": "review -> testing",
     "ship": "testing -> shipped",
     "reject": "review or testing -> failed",

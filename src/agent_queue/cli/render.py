@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from agent_queue.cli.screen import Screen, age, amount, columns, home, plain
+from agent_queue.cli.screen import Screen, age, amount, columns, dollars, home, plain
 
 Found = Mapping[str, Any]
 
@@ -14,6 +14,8 @@ WRAPPED = "wrapped"
 FAILED_LATELY_S = 72 * 3600.0
 """A failure is news from Friday evening to Monday morning; after that it is history."""
 BY_A_PERSON = ("cancelled", "rejected")
+MARKS = {"exact": "", "estimated": "*", "unknown": "?", None: ""}
+"""Behind a figure: it is estimated in part, or a part of it is not known."""
 COLOURS = {
     "testing": "yellow", "review": "yellow", "failed": "red", "invalid": "red", "stalled": "red", "running": "green",
     "shipped": "green", "verifying": "cyan",
@@ -153,15 +155,26 @@ def _took(job: Found) -> list[tuple[str, str]]:
 def insights(job: Found) -> str:
     """What a job took: `*` behind what is estimated in part, `?` for what nobody knows."""
     told = job["insights"]
-    mark = {"estimated": "*", "unknown": "?"}.get(told["usage"] or "", "")
     parts = [
         age(told["duration_s"]) if told["duration_s"] is not None else "",
         f"{job['attempts']} attempt{'s' if job['attempts'] != 1 else ''}",
         _lines(told),
-        f"{amount(told['tokens_in'])} tokens in, {amount(told['tokens_out'])} out{mark}" if told["tokens_in"] else "",
-        f"${told['cost_usd']:.2f}{mark}" if told["cost_usd"] is not None else "cost ?",
+        tokens(told),
+        cost(told) if told["cost_usage"] else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def tokens(told: Found) -> str:
+    """The tokens of a job or a run; '' when nobody knows any."""
+    if not told["tokens_in"]:
+        return ""
+    return f"{amount(told['tokens_in'])} tokens in, {amount(told['tokens_out'])} out{MARKS[told['usage']]}"
+
+
+def cost(told: Found) -> str:
+    """The cost of a job or a run that used something; of what is known in part, that part with its mark."""
+    return "cost ?" if told["cost_usd"] is None else f"{dollars(told['cost_usd'])}{MARKS[told['cost_usage']]}"
 
 
 def _said(job: Found) -> str:

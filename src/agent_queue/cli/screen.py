@@ -100,6 +100,11 @@ def amount(count: int | None) -> str:
     return str(count)
 
 
+def dollars(cost: float) -> str:
+    """Money, to the cent; to the hundredth of a cent while it is less than a dime."""
+    return f"${cost:.2f}" if cost >= 0.1 or not cost else f"${cost:.4f}"
+
+
 def home(path: str) -> str:
     """A path with the person's home as `~`."""
     here = os.path.expanduser("~")

@@ -10,7 +10,7 @@ Entry = dict[str, Any]
 
 STATE_KEYS = (
     "run", "attempts", "recoveries", "started_at", "ended_at", "pid", "pidstart", "boot_id", "next_eligible", "result",
-    "exit", "duration_s", "engine", "resume_id", "wip_branch", "wip_base", "wip_commit", "files_changed",
+    "exit", "duration_s", "engine", "profile", "resume_id", "wip_branch", "wip_base", "wip_commit", "files_changed",
     "lines_added", "lines_deleted", "model", "tokens_in", "tokens_cached", "tokens_out", "cost_usd", "turns",
     "tool_calls", "usage", "cost_basis", "first_output_s", "verify_exit", "scope_warning", "tracker_item",
     "tracker_echoed",

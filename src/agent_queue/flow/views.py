@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 INSIGHTS = (
-    "duration_s", "tokens_in", "tokens_cached", "tokens_out", "cost_usd", "usage", "files_changed", "lines_added",
-    "lines_deleted",
+    "duration_s", "tokens_in", "tokens_cached", "tokens_out", "cost_usd", "usage", "cost_usage", "files_changed",
+    "lines_added", "lines_deleted",
 )  # fmt: skip
 UNSUPERVISED = "no supervisor runs"
 

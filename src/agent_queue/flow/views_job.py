@@ -6,9 +6,9 @@ from typing import Any
 
 from agent_queue.core.errors import AqError
 from agent_queue.core.history import Entry
+from agent_queue.core.insights import figures
 from agent_queue.core.job import Stage
 from agent_queue.core.lifecycle import Job
-from agent_queue.flow.views_figures import figures
 from agent_queue.ports import Queue
 
 SCHEMA_VERSION = 1

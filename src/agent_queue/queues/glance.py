@@ -20,7 +20,7 @@ from agent_queue.system.layout import SUFFIX, Layout
 if TYPE_CHECKING:
     from agent_queue.core.board import Board, Row, Work
 
-VERSION = 4
+VERSION = 5
 RECENT = 20
 SURE_NS = 2_000_000_000
 """A folder's time is trusted only when it was this long past at the time of the listing: clocks tick coarsely."""

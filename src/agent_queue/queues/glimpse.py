@@ -1,6 +1,6 @@
 """What the glance has to be told when its cache does not know: everything here needs imports that take time."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from agent_queue.core.job import Stage
@@ -9,7 +9,6 @@ from agent_queue.system.records import read_object
 
 if TYPE_CHECKING:
     from agent_queue.core.board import Glimpse
-    from agent_queue.core.history import Entry
     from agent_queue.core.manifest import JobFile, Manifest
     from agent_queue.core.settings import Settings
     from agent_queue.ports import Engine
@@ -36,16 +35,15 @@ LONGEST_TITLE, LONGEST_REASON = 120, 400
 
 
 class Answers:
-    """Settings, engines and figures are asked for only when a file or journal is new or has changed."""
+    """Settings and engines are asked for only when a file or journal is new or has changed."""
 
     def __init__(
         self, settings: "Callable[[], Settings]", mutexes: "Callable[[Manifest], tuple[str, ...]]",
-        engine: "Callable[[str], Engine | None]", figures: "Callable[[Iterable[Entry]], Mapping[str, Any]]",
+        engine: "Callable[[str], Engine | None]",
     ) -> None:  # fmt: skip
         self._settings = settings
         self._mutexes = mutexes
         self._engine = engine
-        self._figures = figures
 
     def glimpse(self, path: str, name: str, stage: Stage) -> "Glimpse":
         """What one file says. A file that cannot be a job says why."""
@@ -80,6 +78,7 @@ class Answers:
     def past(self, path: str, runs: str) -> dict[str, Any]:
         """What a journal says, as far as lists show it, and why the last run ended. `runs` holds the job's runs."""
         from agent_queue.core.history import fold
+        from agent_queue.core.insights import figures
         from agent_queue.system.journal import entries
 
         try:
@@ -92,7 +91,7 @@ class Answers:
             "run": past.run, "attempts": past.attempts, "next_eligible": past.next_eligible,
             "lies": past.stage.value if past.stage else "", "kind": past.kind, "skipped": past.skipped,
             "state": {key: past.state[key] for key in STATE if key in past.state},
-            "figures": dict(self._figures(found)),
+            "figures": figures(found),
             "reason": str((read_object(f"{runs}/{past.run}/outcome.json") or {}).get("reason") or "")[:LONGEST_REASON],
         }  # fmt: skip
 

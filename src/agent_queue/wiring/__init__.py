@@ -61,11 +61,10 @@ class App:
 
     @cached_property
     def glance(self) -> "Glance":
-        from agent_queue.flow.views_figures import figures
         from agent_queue.queues.glance import Glance
         from agent_queue.queues.glimpse import Answers
 
-        answers = Answers(lambda: self.settings, self.mutexes, self.engine, figures)
+        answers = Answers(lambda: self.settings, self.mutexes, self.engine)
         return Glance(self.layout, answers, settings_files.fingerprint(self.layout.settings, self.environment))
 
     def status(self) -> dict[str, Any]:
@@ -78,6 +77,19 @@ class App:
             self.glance.board(), root=self.layout.root, supervisor=self.supervisor(), lanes=self.closed_lanes(),
             now=datetime.now(UTC), unmet=self.unmet,
         )  # fmt: skip
+
+    def insights(self, by: str, since: float, most: int | None) -> dict[str, Any]:
+        """What jobs took, rolled up; of those that have come to an end the `most` latest are listed."""
+        from agent_queue.core.rollup import By
+        from agent_queue.flow.views_insights import of_all
+        from agent_queue.queues.ledger import Ledger
+
+        ledger = Ledger(self.layout)
+        stages, waiting = ledger.stages(), frozenset[str]()
+        if Stage.REVIEW in stages.values():
+            rows = [row for row in self.glance.board()["rows"] if row["stage"] is Stage.REVIEW]
+            waiting = frozenset(row["id"] for row in rows if not row["pending"] and not row["verify"])
+        return of_all(ledger.pasts(), stages, waiting, by=By(by), since=since, most=most)
 
     @cached_property
     def processes(self) -> "MachineProcesses":
