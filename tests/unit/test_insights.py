@@ -40,7 +40,9 @@ def test_a_held_run_counts_too() -> None:
         (known(1, 0.5), known(1, 0.5, "estimated"), "estimated", "estimated", 1.0),
         (known(1, 0.5), {}, "unknown", "unknown", 0.5),
         (known(1, 0.5), known(1), "exact", "unknown", 0.5),
-        (known(1, 0.5), {**known(1, 0.5), "cost_usage": "estimated"}, "exact", "estimated", 1.0),
+        (known(1, 0.5), {**known(1, 0.5), "cost_basis": "computed"}, "exact", "estimated", 1.0),
+        (known(1, 0.5), {**known(1, 0.5), "cost_basis": "subscription"}, "exact", "subscription", 1.0),
+        ({"cost_usd": 0.5}, {"cost_usd": 0.5}, "unknown", "exact", 1.0),
         ({}, {}, "unknown", "unknown", None),
     ],
 )
@@ -133,6 +135,7 @@ def test_the_roll_up_marks_what_it_lacks() -> None:
     assert (told["jobs"], told["success_rate"], told["shipped"], told["runs"]) == (4, 0.6667, 1, 5)
     assert (told["tokens_in"], told["cost_usd"], told["cost_per_shipped_usd"]) == (150, 1.5, 1.5)
     assert (told["estimated"], told["unknown_cost_jobs"], told["unknown_tokens_jobs"]) == (True, 2, 2)
+    assert not told["subscription"]
     assert (told["retries"], told["avg_duration_s"]) == (1, 75)
 
 

@@ -18,7 +18,9 @@ MANY = {"engine": "engines", "model": "models", "profile": "profiles", "day": "d
 @click.argument("job", required=False, shell_complete=job_ids)
 @click.option("--by", type=click.Choice(list(MANY)), help="What to tell figures apart by.  [default: engine]")
 @click.option("--since", metavar="7d|DATE", help="Only jobs whose last run ended since then.")
-@click.option("--csv", "as_csv", is_flag=True, help="Lines for a spreadsheet: runs of JOB, groups with --by, else jobs.")
+@click.option(
+    "--csv", "as_csv", is_flag=True, help="Lines for a spreadsheet: runs of JOB, groups with --by, else jobs."
+)
 @json_option
 @click.pass_obj
 def command(

@@ -14,8 +14,8 @@ WRAPPED = "wrapped"
 FAILED_LATELY_S = 72 * 3600.0
 """A failure is news from Friday evening to Monday morning; after that it is history."""
 BY_A_PERSON = ("cancelled", "rejected")
-MARKS = {"exact": "", "estimated": "*", "unknown": "?", None: ""}
-"""Behind a figure: it is estimated in part, or a part of it is not known."""
+MARKS = {"exact": "", "estimated": "*", "subscription": "* (subscription)", "unknown": "?", None: ""}
+"""Behind a figure: it is estimated in part, or a part is not known; or it is what a subscription would have cost."""
 COLOURS = {
     "testing": "yellow", "review": "yellow", "failed": "red", "invalid": "red", "stalled": "red", "running": "green",
     "shipped": "green", "verifying": "cyan",

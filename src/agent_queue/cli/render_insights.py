@@ -102,13 +102,17 @@ def _row(name: str, group: Found) -> dict[str, str]:
 def _mark(group: Found, what: str) -> str:
     """`?` and how many jobs lack it outranks `*`."""
     lacking = group[f"unknown_{what}_jobs"]
-    return f"?{lacking}" if lacking else MARKS["estimated"] if group["estimated"] else ""
+    if lacking:
+        return f"?{lacking}"
+    return MARKS["estimated"] if group["estimated"] or (what == "cost" and group["subscription"]) else ""
 
 
 def _missing(total: Found, screen: Screen) -> Iterator[str]:
     """What the marks mean, where there are any."""
     if total["estimated"]:
         yield screen.paint("* in part estimated", "dim")
+    if total["subscription"]:
+        yield screen.paint("* in part what the use of a subscription would have cost", "dim")
     if total["unknown_cost_jobs"] or total["unknown_tokens_jobs"]:
         yield screen.paint("?N without those of N jobs, which nobody knows", "dim")
 

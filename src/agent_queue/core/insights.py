@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-CERTAINTY = ("exact", "estimated", "unknown")
-"""How sure a figure is. A sum is as sure as the least sure of its parts."""
-UNKNOWN = CERTAINTY[-1]
+from agent_queue.core.usage import CostBasis, Provenance, Usage, total, usage_of
+
+SUBSCRIPTION = CostBasis.SUBSCRIPTION.value
+CERTAINTY = (Provenance.EXACT.value, Provenance.ESTIMATED.value, SUBSCRIPTION, Provenance.UNKNOWN.value)
+"""How sure a cost is, the surest first. A sum is as sure as the least sure of its parts."""
 
 
 class Attempt(NamedTuple):
@@ -35,15 +37,18 @@ class Attempt(NamedTuple):
     usage: str | None = None
     """How sure its tokens are; None when no agent was started, so that nothing was used."""
     cost_usage: str | None = None
-    """The same of its cost."""
+    """How sure its cost is, of `CERTAINTY`; None as above."""
+    cost_basis: str | None = None
     over: bool = False
     """It has ended, or will never be told to have."""
 
 
-TEXTS = ("engine", "model", "profile", "stop", "result", "usage", "cost_usage")
-NUMBERS = tuple(key for key in Attempt._fields[4:-3] if key not in TEXTS)
-SUMMED = ("duration_s", "tokens_in", "tokens_cached", "tokens_out", "cost_usd", "turns", "tool_calls")
-"""Each run counts from nothing."""
+TEXTS = ("engine", "profile", "stop", "result")
+NUMBERS = (
+    "started_at", "ended_at", "duration_s", "first_output_s", "exit", "verify_exit", "files_changed", "lines_added",
+    "lines_deleted",
+)  # fmt: skip
+USED = ("tokens_in", "tokens_cached", "tokens_out", "cost_usd", "turns", "tool_calls", "model", "usage", "cost_basis")
 LATEST = ("files_changed", "lines_added", "lines_deleted")
 """Counted against the job's base, so the last run's figure holds the earlier ones."""
 
@@ -60,53 +65,62 @@ def attempts(entries: Iterable[Mapping[str, Any]]) -> list[Attempt]:
         if run < 1:
             continue
         # A run that a new supervisor judged once more is told twice: the last word counts.
-        said = runs.setdefault(run, {"run": run})
+        said = runs.setdefault(run, {"run": run, "ran": False, "over": False})
         said.update({key: entry[key] for key in NUMBERS if _is_number(entry.get(key))})
         said.update({key: entry[key] for key in TEXTS if isinstance(entry.get(key), str)})
+        said.update({key: entry[key] for key in USED if key in entry})
         # A machine that dies just after a start may take the line about it along.
-        said["ran"] = said.get("ran") or event in ("started", "ended") or last == "recover"
-        said["over"] = said.get("over") or event == "ended"
+        said["ran"] |= event in ("started", "ended") or last == "recover"
+        said["over"] |= event == "ended"
     under_way = run if last == "begin" else 0
     return [_attempt(said, under_way=number == under_way) for number, said in sorted(runs.items())]
 
 
 def _attempt(said: dict[str, Any], *, under_way: bool) -> Attempt:
-    ran, over = said.pop("ran"), said.pop("over") or not under_way
-    usage, cost_usage = said.pop("usage", None), said.pop("cost_usage", None)
-    if ran and over:
-        tokens = "tokens_in" in said or "tokens_out" in said
-        usage = usage if tokens and usage in CERTAINTY else UNKNOWN
-        told = cost_usage if cost_usage in CERTAINTY else usage
-        cost_usage = told if "cost_usd" in said else UNKNOWN
-    else:
-        usage = cost_usage = None
-    return Attempt(**said, over=over, usage=usage, cost_usage=cost_usage)
+    over = said["over"] or not under_way
+    known = {key: said[key] for key in ("run", *NUMBERS, *TEXTS) if key in said}
+    used = usage_of(said)
+    if not (said["ran"] and over):
+        return Attempt(**known, model=used.model, over=over)
+    return Attempt(
+        **known, model=used.model, tokens_in=used.tokens_in, tokens_cached=used.tokens_cached,
+        tokens_out=used.tokens_out, cost_usd=used.cost_usd, turns=used.turns, tool_calls=used.tool_calls,
+        usage=used.usage.value, cost_usage=_cost_usage(used),
+        cost_basis=used.cost_basis.value if used.cost_basis else None, over=over,
+    )  # fmt: skip
+
+
+def _cost_usage(used: Usage) -> str:
+    if used.cost_usd is None:
+        return Provenance.UNKNOWN.value
+    match used.cost_basis:
+        case CostBasis.SUBSCRIPTION:
+            return SUBSCRIPTION
+        case CostBasis.COMPUTED:
+            return Provenance.ESTIMATED.value
+        case CostBasis.REPORTED | None:
+            # A program that tells a cost and no tokens knows what it tells.
+            return used.usage.value if used.usage is not Provenance.UNKNOWN else Provenance.EXACT.value
 
 
 def figures(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """What a job took so far, over all its runs, held ones too."""
-    return summed(attempts(entries))
+    return summed([run for run in attempts(entries) if run.over])
 
 
 def summed(runs: Sequence[Attempt]) -> dict[str, Any]:
     """Add runs of one job up. None where no run said anything; `usage` and `cost_usage` say how sure the sums are."""
+    ran = [run for run in runs if run.usage is not None]
+    used = total(usage_of(run._asdict()) for run in ran)
+    durations = [run.duration_s for run in runs if run.duration_s is not None]
+    names = ("tokens_in", "tokens_cached", "tokens_out", "cost_usd", "turns", "tool_calls")
     return {
-        **{key: total([getattr(run, key) for run in runs]) for key in SUMMED},
+        "duration_s": round(sum(durations), 6) if durations else None,
+        **{key: used.figures.get(key) for key in names},
         **{key: _latest([getattr(run, key) for run in runs]) for key in LATEST},
-        "usage": least_sure(run.usage for run in runs),
-        "cost_usage": least_sure(run.cost_usage for run in runs),
+        "usage": used.usage.value if ran else None,
+        "cost_usage": max((run.cost_usage for run in ran if run.cost_usage), key=CERTAINTY.index, default=None),
     }
-
-
-def total(values: Iterable[float | None]) -> float | int | None:
-    """The sum of what is known; None when nothing is."""
-    known = [value for value in values if value is not None]
-    return round(sum(known), 6) if known else None
-
-
-def least_sure(told: Iterable[str | None]) -> str | None:
-    """None when nothing was used."""
-    return max((each for each in told if each is not None), key=CERTAINTY.index, default=None)
 
 
 def _latest(values: Sequence[int | None]) -> int | None:

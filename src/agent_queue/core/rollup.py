@@ -5,11 +5,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from agent_queue.core.insights import SUMMED, UNKNOWN, Attempt
+from agent_queue.core.insights import Attempt
 from agent_queue.core.job import Stage
+from agent_queue.core.usage import CostBasis, Provenance
 
 Day = Callable[[float], str]
 """Epoch seconds to the day they lie in, as a person here calls it."""
+SUMMED = ("duration_s", "tokens_in", "tokens_cached", "tokens_out", "cost_usd", "turns", "tool_calls")
+"""Each run counts from nothing."""
+UNKNOWN, ESTIMATED = Provenance.UNKNOWN.value, Provenance.ESTIMATED.value
 NONE = "none"
 """What a group is called of jobs that name nothing, or never came to it."""
 
@@ -69,6 +73,7 @@ class Group:
     runs: int = 0
     retries: int = 0
     estimated: bool = False
+    subscription: bool = False
     sums: dict[str, float] = field(default_factory=dict)
     lines: list[int] = field(default_factory=lambda: [0, 0, 0])
     tokens_unknown: set[str] = field(default_factory=set)
@@ -95,7 +100,8 @@ class Group:
             self.tokens_unknown.add(job)
         if run.cost_usage == UNKNOWN:
             self.cost_unknown.add(job)
-        self.estimated |= "estimated" in (run.usage, run.cost_usage)
+        self.estimated |= ESTIMATED in (run.usage, run.cost_usage)
+        self.subscription |= run.cost_basis == CostBasis.SUBSCRIPTION
 
     def to_json(self) -> dict[str, Any]:
         """`cost_per_shipped_usd` is what all these jobs cost, for each that shipped."""
@@ -106,7 +112,7 @@ class Group:
             "jobs": self.jobs, "ended_well": self.well, "ended_badly": self.badly,
             "success_rate": round(self.well / judged, 4) if judged else None, "shipped": self.shipped, **sums,
             "cached_share": round((sums["tokens_cached"] or 0) / tokens, 4) if tokens else None,
-            "estimated": self.estimated, "unknown_cost_jobs": len(self.cost_unknown),
+            "estimated": self.estimated, "subscription": self.subscription, "unknown_cost_jobs": len(self.cost_unknown),
             "unknown_tokens_jobs": len(self.tokens_unknown),
             "cost_per_shipped_usd": round(cost / self.shipped, 6) if cost is not None and self.shipped else None,
             "files_changed": self.lines[0], "lines_added": self.lines[1], "lines_deleted": self.lines[2],
