@@ -143,6 +143,9 @@ class Workspaces(Protocol):
     def plan(self, manifest: Manifest) -> Plan: ...
     def open(self, job: JobId, plan: Plan, past: History, lock: Lock, manifest: Manifest) -> Place: ...
     def keep(self, job: JobId, place: Place, why: str, lock: Lock) -> Kept: ...
+    def beat(self, job: JobId, place: Place) -> None:
+        """Save what lies there beside the branch, while an agent works in it."""
+
     def close(self, job: JobId, past: History) -> str:
         """Remove the worktree when everything in it is on the branch; returns why it was left, or ''."""
 

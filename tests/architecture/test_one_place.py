@@ -22,7 +22,8 @@ MUTATIONS: dict[str, tuple[set[str], str]] = {
         {"os.O_WRONLY", "os.O_CREAT", "os.O_APPEND"},
         "the kernel opens the shim's own log while it starts it; no byte of it is ours",
     ),
-    "system/checkpoint.py": (
+    "system/content.py": ({"os.unlink"}, "an index of our own that was torn, to be made again"),
+    "system/own_index.py": (
         {"os.O_WRONLY", "os.O_CREAT", "os.replace", "os.unlink", "os.utime", "shutil.copyfile"},
         "git's index and index.lock of one worktree, in git's own folder",
     ),

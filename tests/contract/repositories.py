@@ -11,10 +11,12 @@ from agent_queue.core.job import JobId
 from agent_queue.core.manifest import Manifest
 from agent_queue.core.run import Kept, Place
 from agent_queue.system import locks
+from agent_queue.system.git import Git
 from agent_queue.system.worktrees import MachineWorkspaces
 
 JOB = JobId("20260301-1200__fix-login")
 BRANCH = f"aq/wip/{JOB}"
+SNAPSHOTS = f"refs/aq/snapshots/{JOB}"
 
 
 class Repository:
@@ -89,6 +91,7 @@ class Life:
         self.work.mkdir(exist_ok=True)
         self.workspaces = MachineWorkspaces(str(self.work))
         self.job = job
+        self.cwd = cwd
         self.manifest = Manifest(cwd=str(cwd), **manifest)
         self.past = History(run=0)
         self._locks = tmp / "locks"
@@ -113,6 +116,12 @@ class Life:
         told = {"wip_branch": place.branch, "wip_base": place.base} if place.branch else {}
         self.past = replace(self.past, fresh=False, state={**self.past.state, **told})
         return place
+
+    def beat(self, place: Place) -> str:
+        """What a supervisor does now and then while the agent works; the commit that it made, or made before."""
+        self.workspaces.beat(self.job, place)
+        found = Git(str(self.cwd)).ask("rev-parse", "-q", "--verify", SNAPSHOTS)
+        return found or ""
 
     def keep(self, place: Place, why: str = "exit code 0") -> Kept:
         """The end of a run."""

@@ -26,6 +26,7 @@ slots = 8
 stall_after = "5m"
 stall_stop = "1h"
 stop_grace = "3s"
+checkpoint_every = "90s"
 max_recoveries = 0
 durability = "fast"
 
@@ -50,7 +51,13 @@ def test_nothing_set_is_the_default() -> None:
     found = of("")
     assert found == Settings()
     assert found.run == RunSettings(
-        slots=3, stall_after_s=600.0, stall_stop_s=None, stop_grace_s=10.0, max_recoveries=3, durability=Durability.FULL
+        slots=3,
+        stall_after_s=600.0,
+        stall_stop_s=None,
+        stop_grace_s=10.0,
+        max_recoveries=3,
+        durability=Durability.FULL,
+        checkpoint_every_s=60.0,
     )
     assert (found.defaults, found.defaults.origins, found.env_pass) == (EMPTY, {}, ())
     assert engine_settings(found, "claude") == EngineSettings()
@@ -63,6 +70,7 @@ def test_everything_set() -> None:
         stall_after_s=300.0,
         stall_stop_s=3600.0,
         stop_grace_s=3.0,
+        checkpoint_every_s=90.0,
         max_recoveries=0,
         durability=Durability.FAST,
     )
@@ -181,7 +189,7 @@ def test_a_wrong_variable_is_named(minutes: str) -> None:
 
 @pytest.mark.parametrize(("table", "possible"), [
     ("x = 1", "defaults, run, engines, env"),
-    ("[run]\nx = 1", "slots, max_recoveries, stall_after, stall_stop, stop_grace, durability"),
+    ("[run]\nx = 1", "slots, max_recoveries, stall_after, stall_stop, stop_grace, durability, checkpoint_every"),
     ("[engines.a]\nx = 1", "bin, args, model, env"),
 ])  # fmt: skip
 def test_the_hint_says_what_is_possible(table: str, possible: str) -> None:

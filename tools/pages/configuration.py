@@ -16,6 +16,8 @@ RUN = {
     "stall_stop": "stop an agent that was silent for this long; `off` never does. Engines that may print nothing while "
                   "they work are never stopped by it",
     "stop_grace": "from the stop signal to SIGKILL",
+    "checkpoint_every": "how often a workspace in git is saved while its agent works, to `refs/aq/snapshots/JOB`; less "
+                        "often where that takes more than a hundredth of the time; `off` only saves it when a run ends",
     "max_recoveries": "how often a job may be run again after the machine or aq died under it",
     "durability": "`full` flushes every acknowledged change to the disk; `fast` leaves that to the kernel, for scratch "
                   "queues",

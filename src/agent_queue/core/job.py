@@ -84,3 +84,8 @@ def wip_branch(job: JobId, life: int = 1) -> str:
     `+` stands in no job id, so that no other job can have that branch.
     """
     return f"aq/wip/{job}" if life == 1 else f"aq/wip/{job}+{life}"
+
+
+def snapshots_ref(branch: str) -> str:
+    """Where what lay in the workspace of this branch is saved while an agent works in it."""
+    return f"refs/aq/snapshots/{branch.removeprefix('aq/wip/')}"

@@ -25,12 +25,13 @@ class Durability(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSettings:
-    """How the supervisor runs jobs. Times are seconds; None for `stall_stop_s` never stops a silent agent."""
+    """How the supervisor runs jobs. Times are seconds; None is never: no silent agent stopped, no snapshot taken."""
 
     slots: int = 3
     stall_after_s: float = 600.0
     stall_stop_s: float | None = None
     stop_grace_s: float = 10.0
+    checkpoint_every_s: float | None = 60.0
     max_recoveries: int = 3
     durability: Durability = Durability.FULL
 
@@ -103,6 +104,7 @@ def _run(table: Mapping[str, Any], environment: Mapping[str, str]) -> RunSetting
         "slots": ("slots", _count), "max_recoveries": ("max_recoveries", _count),
         "stall_after": ("stall_after_s", _seconds), "stall_stop": ("stall_stop_s", _off_or_seconds),
         "stop_grace": ("stop_grace_s", _seconds), "durability": ("durability", _durability),
+        "checkpoint_every": ("checkpoint_every_s", _off_or_seconds),
     }  # fmt: skip
     _known(table, tuple(readers), "run.")
     values = {readers[key][0]: readers[key][1](value, f"run.{key}") for key, value in table.items()}

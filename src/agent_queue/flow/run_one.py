@@ -14,12 +14,13 @@ from agent_queue.core.job import Stage
 from agent_queue.core.lifecycle import Move, decide
 from agent_queue.core.outcome import Broke, Done, Exit, Failure, Held, Outcome, StopReason, of_stop
 from agent_queue.core.recovery import Repair
+from agent_queue.flow.beats import beat, beats
 from agent_queue.flow.launch import Opened, launch, opened_in, to_json, with_hint
 from agent_queue.flow.tools import Deed, Run, Steps, Tools, Watch, hold, policy_of, run_folder
 from agent_queue.flow.verify import verify
 from agent_queue.ports import Ending, Kept, Reader, RunFolder
 
-BEAT_S = 5.0
+LOOK_S = 5.0
 CHUNK = 1 << 20
 BUSY = timedelta(minutes=10)
 """How soon a workspace that a person keeps busy is tried again."""
@@ -65,7 +66,7 @@ def build(run: Run, tools: Tools, repair: Repair | None) -> Steps[Outcome]:
                 return Broke(kind=Failure.SETUP, reason=with_hint(error))
             if not isinstance(opened, Opened):
                 return opened
-            yield from _watch(tools, folder, opened)
+            yield from _watch(run, tools, folder, opened)
         case Repair.ADOPT:
             yield from _adopt(run, tools, folder)
         case Repair.GO_ON | Repair.ORPHAN | Repair.CHARGE | Repair.FINISH_MOVE:
@@ -75,23 +76,30 @@ def build(run: Run, tools: Tools, repair: Repair | None) -> Steps[Outcome]:
     return (yield from _end(run, tools, folder))
 
 
-def _watch(tools: Tools, folder: RunFolder, opened: Opened) -> Steps[None]:
-    """Wait for the end of the process, and look now and then whether it still lives up to its terms."""
+def _watch(run: Run, tools: Tools, folder: RunFolder, opened: Opened) -> Steps[None]:
+    """Wait for the end of the process; now and then save its work, and look whether it lives up to its terms."""
     limit = tools.settings.run.stall_stop_s
     engine = tools.engine(opened.engine)
-    beat = None if limit is None or engine is None or engine.silent else min(BEAT_S, limit / 4)
-    while not (yield Watch(folder.path, beat)):
+    look = None if limit is None or engine is None or engine.silent else min(LOOK_S, limit / 4)
+    saves = beats(run.id, opened.place, tools)
+    while not (yield Watch(folder.path, _sooner(look, saves.wait_s(tools.clock.monotonic())))):
         written = folder.written_at("agent.log")
-        if limit is not None and written is not None and tools.clock.now().timestamp() - written > limit:
+        silent_s = 0.0 if written is None else tools.clock.now().timestamp() - written
+        if look is not None and limit is not None and silent_s > limit:
             tools.processes.ask_stop(folder.path, StopReason.STALLED)
-            beat = None
+            look = None
+        yield from beat(saves, tools)
+
+
+def _sooner(one: float | None, other: float | None) -> float | None:
+    return min((time for time in (one, other) if time is not None), default=None)
 
 
 def _adopt(run: Run, tools: Tools, folder: RunFolder) -> Steps[None]:
     """Wait for an agent that another supervisor started, until its shim lets go of the job."""
     opened = opened_in(folder)
     if opened is not None and tools.processes.exit(folder.path) is None:
-        yield from _watch(tools, folder, opened)
+        yield from _watch(run, tools, folder, opened)
     yield from hold(run, tools, folder.path)
 
 

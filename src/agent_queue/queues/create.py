@@ -18,6 +18,7 @@ CONFIGURATION = """\
 # slots = 3                  # jobs at a time
 # stall_after = "10m"        # mark an agent that is silent for this long
 # stop_grace = "10s"         # from the stop signal to SIGKILL
+# checkpoint_every = "60s"   # how often work is saved while an agent runs
 
 # [engines.claude]
 # model = "claude-sonnet-4-5"

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from agent_queue.core.errors import AqError, BusyError
-from agent_queue.system.checkpoint import remove_locks
+from agent_queue.system.checkpoint import folders
 from agent_queue.system.git import Git
+from agent_queue.system.own_index import remove_locks
 
 REASON = "an agent-queue job works here"
 """Written by git into the lock of each worktree of ours, before anything else of it."""
@@ -27,8 +28,8 @@ def attach(user: Git, path: str, branch: str, base: str) -> None:
     ref = f"refs/heads/{branch}"
     here = Git(path, user.keep_open)
     if os.path.isdir(path) and here.ask("rev-parse", "--is-inside-work-tree") == "true" and _top(here) == path:
-        folder = here.run("rev-parse", "--absolute-git-dir")
-        remove_locks(folder, ref, own_worktree=True)
+        folder, common_ = folders(here)
+        remove_locks(folder, common_, ref, own_worktree=True)
         if here.ask("symbolic-ref", "-q", "HEAD") != ref or here.ask("rev-parse", "-q", "--verify", ref) is None:
             _switch(user, here, branch, base)
         else:

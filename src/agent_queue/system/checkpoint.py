@@ -1,59 +1,81 @@
-"""Saving a workspace as a commit on the job's own branch, by plumbing: no hook runs, no other ref or index changes.
+"""Saving a workspace as a commit, by plumbing: no hook runs, and no other ref or index of anybody's changes.
 
-An index of our own is filled from the work tree, written as a tree, and committed with the branch's tip as parent, and
-with the agent's HEAD as well where that is not in it. The branch moves by compare-and-set.
+An index of our own is filled from the work tree, written as a tree, and committed with the ref's tip as parent, and
+with the agent's HEAD as well where that is not in it. The ref moves by compare-and-set.
 """
 
 import os
-import secrets
-import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from agent_queue.system import kernel
+from agent_queue.system.content import Content, content
 from agent_queue.system.git import Git
+from agent_queue.system.own_index import own_index, remove_locks, take_over
 
-INDEX_PREFIX = "aq-index-"
-STALE_S = 3600.0
+LAST_LIMIT_S = 600.0
+"""How long the last look at a work tree may take: what an agent wrote is not given up because it is much."""
+BEAT_LIMIT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saved:
-    """A checkpoint: its commit, whether it is new, and its size against the job's base."""
+    """A checkpoint: its commit, whether it is new, what it holds, and its size against the job's base."""
 
     commit: str
-    tree: str
+    content: Content
     new: bool
-    missed: tuple[str, ...] = ()
-    """What could not be saved, in git's words."""
     files_changed: int = 0
     lines_added: int = 0
     lines_deleted: int = 0
 
 
 def checkpoint(git: Git, *, branch: str, base: str, message: str, own_worktree: bool) -> Saved:
-    """Save all of the work tree that git does not ignore on `branch`. Call it when no process of the job lives.
+    """Save the work tree on `branch`, and see that it is on the disk. Call it when no process of the job lives.
 
-    `own_worktree`: the work tree is the job's own, so its index is brought in line with the commit afterwards and locks
-    that a killed agent left in it are removed. A user's checkout keeps its index to the byte.
+    `own_worktree`: the work tree is the job's own, so HEAD goes back to its branch, the index is brought in line with
+    the commit, and locks that a killed agent left in it are removed. A user's checkout keeps its index to the byte.
 
     Raises:
         GitError: git refused; the branch is as it was.
     """
-    folder = git.run("rev-parse", "--absolute-git-dir")
-    ref = f"refs/heads/{branch}"
-    remove_locks(folder, ref, own_worktree=own_worktree)
-    tip = git.ask("rev-parse", "-q", "--verify", ref)
-    head = git.ask("rev-parse", "-q", "--verify", "HEAD^{commit}")
-    with _index(folder) as index:
-        tree, missed = _written(git, index)
-        commit = _commit(git, tree, tip, head, message)
+    folder, common = folders(git)
+    ref, began = f"refs/heads/{branch}", time.time()
+    remove_locks(folder, common, ref, own_worktree=own_worktree)
+    tip, head = known(git, ref, "HEAD^{commit}")
+    with own_index(folder) as index:
+        found = content(git, index, tip or head or base, limit_s=LAST_LIMIT_S)
+        commit = _commit(git, found.tree, tip or base, head, message)
         if commit != tip:
             git.run("update-ref", "--no-deref", "-m", "aq: checkpoint", ref, commit, tip or "0" * len(commit))
-        if own_worktree and git.ask("symbolic-ref", "-q", "HEAD") == ref:
-            _take_over(folder, index)
-    return _measured(git, base, Saved(commit=commit, tree=tree, new=commit != tip, missed=tuple(missed)))
+            flush(common, ref, began)
+        if own_worktree:
+            if git.ask("symbolic-ref", "-q", "HEAD") != ref:
+                git.run("symbolic-ref", "-m", "aq: back to the job's branch", "HEAD", ref)
+            take_over(folder, index)
+    return measured(git, base, Saved(commit=commit, content=found, new=commit != tip))
+
+
+def snapshot(git: Git, *, ref: str, branch: str, message: str) -> Saved:
+    """Save the work tree on a ref of our own, beside the branch, while an agent works in it. Nothing else changes.
+
+    Raises:
+        GitError: git refused; the ref is as it was.
+    """
+    folder, common = folders(git)
+    began = time.time()
+    tip, on_branch, head = known(git, ref, f"refs/heads/{branch}", "HEAD^{commit}")
+    with own_index(folder) as index:
+        found = content(git, index, head or on_branch, limit_s=BEAT_LIMIT_S)
+    if on_branch and head == on_branch and known(git, f"{on_branch}^{{tree}}") == [found.tree]:
+        return Saved(commit=on_branch, content=found, new=False)  # all of it is on the branch
+    commit = _commit(git, found.tree, tip or on_branch, head, message)
+    new = commit != tip
+    if new:
+        git.run("update-ref", "--no-deref", ref, commit, tip or "0" * len(commit))
+        flush(common, ref, began)
+    return Saved(commit=commit, content=found, new=new)
 
 
 def present(git: Git) -> str:
@@ -62,101 +84,86 @@ def present(git: Git) -> str:
     Raises:
         GitError: git refused.
     """
-    with _index(git.run("rev-parse", "--absolute-git-dir")) as index:
-        return _written(git, index)[0]
+    (head,) = known(git, "HEAD^{commit}")
+    with own_index(folders(git)[0]) as index:
+        return content(git, index, head, limit_s=LAST_LIMIT_S).tree
 
 
-def remove_locks(folder: str, ref: str, *, own_worktree: bool) -> None:
-    """Remove what a killed git left of the job: the lock of its branch and, in a worktree of its own, any lock there.
+def folders(git: Git) -> tuple[str, str]:
+    """git's own folder of this work tree, and that of the whole repository; the same one in the main checkout.
 
-    Nobody but the job's processes takes these, and none of them lives. Every other lock is somebody else's.
+    Raises:
+        GitError: there is no repository.
     """
-    stale = [f"{_common(folder)}/{ref}.lock"]
-    if own_worktree:
-        stale += [os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".lock")]
-    for path in stale:
-        with suppress(FileNotFoundError):
-            os.unlink(path)
+    told = git.run("rev-parse", "--path-format=absolute", "--absolute-git-dir", "--git-common-dir")
+    folder, _, common = told.partition("\n")
+    return folder, common
 
 
-def _common(folder: str) -> str:
-    """The folder of the repository that a worktree's git folder belongs to."""
-    try:
-        with open(os.path.join(folder, "commondir"), encoding="utf-8", errors="surrogateescape") as file:
-            return os.path.normpath(os.path.join(folder, file.read().strip()))
-    except FileNotFoundError:
-        return folder
-
-
-def _written(git: Git, index: str) -> tuple[str, list[str]]:
-    """The tree of the work tree, written by way of this index, and git's complaints about what could not be read."""
-    own = replace(git, env={**git.env, "GIT_INDEX_FILE": index})
-    missed = own.attempt("add", "-A", "--ignore-errors", ".", limit_s=600)
-    return own.run("write-tree", limit_s=600), missed
-
-
-@contextmanager
-def _index(folder: str) -> Iterator[str]:
-    """A copy of the current index under a name of its own; leftovers of killed checkpoints are swept first.
-
-    A fixed name would leave a stale lock behind after a kill and block every later checkpoint. In a user's checkout a
-    young one may be in use: jobs whose locks differ save there at once.
-    """
-    for name in os.listdir(folder):
-        path = os.path.join(folder, name)
-        if name.startswith(INDEX_PREFIX):
-            with suppress(OSError):
-                if time.time() - os.stat(path).st_atime > STALE_S:
-                    os.unlink(path)
-    path = os.path.join(folder, INDEX_PREFIX + secrets.token_hex(6))
-    with suppress(FileNotFoundError):
-        index = os.path.join(folder, "index")
-        written = os.stat(index).st_mtime_ns
-        shutil.copyfile(index, path)
-        # Git takes a file for clean that is older than the index it is looked up in, so the copy keeps the time of the
-        # index; its own age is told by the time of access.
-        os.utime(path, ns=(time.time_ns(), written))
-    try:
-        yield path
-    finally:
-        for name in (path, f"{path}.lock"):
-            with suppress(FileNotFoundError):
-                os.unlink(name)
+def known(git: Git, *names: str) -> list[str | None]:
+    """The objects that these names mean, None for one that means none."""
+    told = git.run("cat-file", "--batch-check=%(objectname)", given="".join(f"{name}\n" for name in names).encode())
+    return [None if line.endswith((" missing", " ambiguous")) else line for line in told.splitlines()]
 
 
 def _commit(git: Git, tree: str, tip: str | None, head: str | None, message: str) -> str:
-    parents = [commit for commit in (tip, head) if commit]
-    if tip and head and (tip == head or git.ask("merge-base", "--is-ancestor", head, tip) is not None):
-        parents = [tip]
-        if git.run("rev-parse", f"{tip}^{{tree}}") == tree:
-            return tip
-    elif tip and head and git.ask("merge-base", "--is-ancestor", tip, head) is not None:
-        parents = [head]
-        if git.run("rev-parse", f"{head}^{{tree}}") == tree:
-            return head
-    arguments = [part for parent in dict.fromkeys(parents) for part in ("-p", parent)]
-    return git.run("commit-tree", tree, *arguments, "-m", message)
+    """A commit of `tree` on top of both, or the one of them that is all of it already."""
+    parents = [commit for commit in dict.fromkeys((tip, head)) if commit]
+    if tip and head and tip != head:
+        if git.ask("merge-base", "--is-ancestor", head, tip) is not None:
+            parents = [tip]
+        elif git.ask("merge-base", "--is-ancestor", tip, head) is not None:
+            parents = [head]
+    if len(parents) == 1 and known(git, f"{parents[0]}^{{tree}}") == [tree]:
+        return parents[0]
+    return git.run("commit-tree", tree, *(part for parent in parents for part in ("-p", parent)), "-m", message)
 
 
-def _take_over(folder: str, index: str) -> None:
-    """Make our index the work tree's, under git's own lock, so that `git status` is clean."""
-    lock = os.path.join(folder, "index.lock")
+def flush(common: str, ref: str, began: float) -> None:
+    """Put on the disk the names of a ref and of the objects written since `began`: git flushes files, not folders."""
+    objects = os.path.join(common, "objects")
+    written = [objects, os.path.join(objects, "pack")]
+    with os.scandir(objects) as entries:
+        written += [entry.path for entry in entries if len(entry.name) == 2]
+    changed = [path for path in written if _changed(path) >= began - 2]
+    for path in changed:
+        _flush_folder(path)
+    above = os.path.dirname(os.path.join(common, ref))
+    while above.startswith(common):
+        _flush_folder(above)
+        above = os.path.dirname(above)
+
+
+def _changed(path: str) -> float:
     try:
-        os.close(os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        return  # a person works here right now: their index stays theirs
-    try:
-        os.replace(index, os.path.join(folder, "index"))
-    finally:
-        os.unlink(lock)
+        return os.stat(path).st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
-def _measured(git: Git, base: str, saved: Saved) -> Saved:
-    rows = git.run("diff", "--numstat", "--no-renames", base, saved.commit).splitlines()
-    counts = [row.split("\t", 2)[:2] for row in rows]
+def _flush_folder(path: str) -> None:
+    with suppress(FileNotFoundError):
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            kernel.flush(fd)
+        finally:
+            os.close(fd)
+
+
+def measured(git: Git, base: str, saved: Saved) -> Saved:
+    """Count what changed since `base`. A renamed file is one file; a binary one counts as a file without lines."""
+    counts = []
+    rows = iter(git.read("diff-tree", "-r", "-z", "--numstat", "-M", base, saved.commit).split(b"\0"))
+    for row in rows:
+        added, _, rest = row.partition(b"\t")
+        deleted, tab, path = rest.partition(b"\t")
+        if tab:
+            counts.append((added, deleted))
+        if tab and not path:
+            next(rows), next(rows)  # a renamed file: both its names follow
     return replace(
         saved,
-        files_changed=len(rows),
+        files_changed=len(counts),
         lines_added=sum(int(added) for added, _ in counts if added.isdigit()),
         lines_deleted=sum(int(deleted) for _, deleted in counts if deleted.isdigit()),
     )

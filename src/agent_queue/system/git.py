@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from agent_queue.core.errors import AqError
 
 LIMIT_S = 60.0
+# Every object and ref is flushed. An index is not: it can be made again from a commit, and is when it is found torn.
 FLAGS = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
-    "core.fsync=all",
+    "core.fsync=all,-index",
+    "core.splitIndex=false",
     "gc.auto=0",
     "maintenance.auto=false",
     "commit.gpgSign=false",
@@ -36,58 +38,95 @@ class Git:
     folder: str
     keep_open: tuple[int, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    settings: tuple[str, ...] = ()
+    """Further settings of its configuration, as `name=value`: they outrank every file of it."""
 
-    def run(self, *arguments: str, limit_s: float = LIMIT_S) -> str:
-        """Run git and return what it printed, without the last newline.
+    def run(self, *arguments: str, limit_s: float = LIMIT_S, given: bytes = b"") -> str:
+        """Run git, with `given` on its stdin, and return what it printed, without the last newline.
 
         Raises:
             GitError: it ended with another code than 0, ran too long, or is not there.
         """
-        code, output, errors = self._call(arguments, limit_s)
+        return os.fsdecode(self.read(*arguments, limit_s=limit_s, given=given)).removesuffix("\n")
+
+    def read(self, *arguments: str, limit_s: float = LIMIT_S, given: bytes = b"") -> bytes:
+        """Run git and return what it printed, to the byte: names may hold any line end.
+
+        Raises:
+            GitError: as `run`.
+        """
+        code, output, errors = self._finished(self._started(arguments, given), arguments, given, limit_s)
         if code:
             raise self._error(arguments, code, errors)
-        return output.removesuffix("\n")
+        return output
 
-    def attempt(self, *arguments: str, limit_s: float = LIMIT_S) -> list[str]:
+    def together(self, *calls: Sequence[str], limit_s: float = LIMIT_S) -> list[tuple[bytes, list[str]]]:
+        """Run several at once that only read; what each printed, and its warnings, in their order.
+
+        Raises:
+            GitError: as `run`.
+        """
+        started = [(call, self._started(call, b"")) for call in calls]
+        ended = [(call, self._finished(process, call, b"", limit_s)) for call, process in started]
+        for call, (code, _, errors) in ended:
+            if code:
+                raise self._error(call, code, errors)
+        return [(output, _said(errors, "warning: ")) for _, (_, output, errors) in ended]
+
+    def attempt(self, *arguments: str, limit_s: float = LIMIT_S, given: bytes = b"") -> list[str]:
         """Run git where exit code 1 means that only a part could be done; returns its complaints about the rest.
 
         Raises:
             GitError: as `run`, but for exit code 1.
         """
-        code, _, errors = self._call(arguments, limit_s)
+        code, _, errors = self._finished(self._started(arguments, given), arguments, given, limit_s)
         if code not in (0, 1):
             raise self._error(arguments, code, errors)
-        return [line.removeprefix("error: ") for line in errors.splitlines() if line.startswith("error: ")]
+        return _said(errors, "error: ")
 
-    def ask(self, *arguments: str) -> str | None:
+    def ask(self, *arguments: str, given: bytes = b"") -> str | None:
         """Run git; what it printed, or None when it ended with another code than 0."""
-        code, output, _ = self._call(arguments, LIMIT_S)
-        return None if code else output.removesuffix("\n")
+        code, output, _ = self._finished(self._started(arguments, given), arguments, given, LIMIT_S)
+        return None if code else os.fsdecode(output).removesuffix("\n")
 
-    def _error(self, arguments: Sequence[str], code: int, errors: str) -> GitError:
-        lines = errors.strip().splitlines() or [f"exit code {code}"]
+    def _error(self, arguments: Sequence[str], code: int, errors: bytes) -> GitError:
+        lines = os.fsdecode(errors).strip().splitlines() or [f"exit code {code}"]
         told = next((line for line in lines if line.startswith(("fatal: ", "error: "))), lines[-1])
-        return GitError(f"git {arguments[0]} in {self.folder}: {told}")
+        return GitError(f"git {_command(arguments)} in {self.folder}: {told}")
 
-    def _call(self, arguments: Sequence[str], limit_s: float) -> tuple[int, str, str]:
-        flags = [part for flag in FLAGS for part in ("-c", flag)]
+    def _started(self, arguments: Sequence[str], given: bytes) -> "subprocess.Popen[bytes]":
+        flags = [part for flag in (*FLAGS, *self.settings) for part in ("-c", flag)]
         try:
-            done = subprocess.run(
+            return subprocess.Popen(
                 ["git", "-C", self.folder, *flags, *arguments],
                 env={**environment(), **self.env},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="surrogateescape",
-                timeout=limit_s,
-                check=False,
+                stdin=subprocess.PIPE if given else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 pass_fds=self.keep_open,
             )
-        except subprocess.TimeoutExpired:
-            raise GitError(f"git {arguments[0]} in {self.folder}: no end after {limit_s:.0f} s") from None
         except FileNotFoundError:
             raise GitError("git is not installed", hint="install git; `aq doctor` says what else is missing") from None
-        return done.returncode, done.stdout, done.stderr
+
+    def _finished(
+        self, process: "subprocess.Popen[bytes]", arguments: Sequence[str], given: bytes, limit_s: float
+    ) -> tuple[int, bytes, bytes]:
+        with process:
+            try:
+                output, errors = process.communicate(given or None, timeout=limit_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                told = f"git {_command(arguments)} in {self.folder}: no end after {limit_s:.0f} s"
+                raise GitError(told) from None
+        return process.returncode, output, errors
+
+
+def _said(errors: bytes, kind: str) -> list[str]:
+    return [line.removeprefix(kind) for line in os.fsdecode(errors).splitlines() if line.startswith(kind)]
+
+
+def _command(arguments: Sequence[str]) -> str:
+    return next((word for word in arguments if not word.startswith("-")), "")
 
 
 def environment() -> dict[str, str]:

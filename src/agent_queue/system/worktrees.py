@@ -5,11 +5,11 @@ from contextlib import suppress
 
 from agent_queue.core.errors import AqError
 from agent_queue.core.history import History
-from agent_queue.core.job import JobId, wip_branch
+from agent_queue.core.job import JobId, snapshots_ref, wip_branch
 from agent_queue.core.manifest import Manifest, Workspace
 from agent_queue.ports import Kept, Lock, Place, Plan
 from agent_queue.system.attach import WorkspaceError, alone, attach, common, refuse_if_elsewhere
-from agent_queue.system.checkpoint import checkpoint, present
+from agent_queue.system.checkpoint import checkpoint, present, snapshot
 from agent_queue.system.difference import Difference, Form, difference
 from agent_queue.system.git import Git, GitError, repository
 
@@ -78,8 +78,19 @@ class MachineWorkspaces:
             "files_changed": saved.files_changed, "lines_added": saved.lines_added,
             "lines_deleted": saved.lines_deleted,
         }  # fmt: skip
-        note = f"not saved: {'; '.join(saved.missed)}" if saved.missed else ""
-        return Kept(facts=facts, changed=saved.tree != place.start, note=note)
+        missed = saved.content.missed
+        note = f"not saved: {'; '.join(missed)}" if missed else ""
+        return Kept(facts=facts, changed=saved.content.tree != place.start, note=note)
+
+    def beat(self, job: JobId, place: Place) -> None:
+        """Save what lies there while an agent works in it, beside the branch.
+
+        Raises:
+            GitError: git refused; the files are where they were.
+        """
+        if place.root is not None and place.branch is not None:
+            message = f"aq snapshot: {job}"
+            snapshot(Git(place.root), ref=snapshots_ref(place.branch), branch=place.branch, message=message)
 
     def close(self, job: JobId, past: History) -> str:
         """Remove the worktree when its every tracked and untracked file is on the branch; else say why it stays."""

@@ -32,6 +32,10 @@ class FakeWorkspaces:
     refusals: dict[str, AqError] = field(default_factory=dict)
     meanwhile: dict[str, Callable[[], object]] = field(default_factory=dict)
     """What happens while `open`, `keep` or `close` is done, by its name: once."""
+    takes_s: dict[str, float] = field(default_factory=dict)
+    """How long `open`, `keep`, `beat` or `close` takes, by its name."""
+    beats: list[tuple[JobId, Tree]] = field(default_factory=list)
+    """What was saved while agents worked, in its order."""
     merged: set[str] = field(default_factory=set)
     """Branches that the repository's HEAD holds."""
 
@@ -73,6 +77,11 @@ class FakeWorkspaces:
                  "files_changed": len(changed)}  # fmt: skip
         return Kept(facts=facts, changed=_name(tree) != place.start)
 
+    def beat(self, job: JobId, place: Place) -> None:
+        self._refuse("beat")
+        assert place.root is not None
+        self.beats.append((job, dict(self.trees[place.root])))
+
     def close(self, job: JobId, past: History) -> str:
         self._refuse("close")
         tree = self.trees.get(f"/work/{job}")
@@ -89,6 +98,8 @@ class FakeWorkspaces:
         return branch
 
     def _refuse(self, deed: str) -> None:
+        if deed in self.takes_s:
+            self.machine.clock.advance(self.takes_s[deed])
         self.meanwhile.pop(deed, lambda: None)()
         if deed in self.refusals:
             raise self.refusals[deed]
