@@ -60,6 +60,8 @@ class Engine(Protocol):
     stop: StopWay
     silent: bool
     """True when the program may print nothing while it works: silence is then no sign of a stall."""
+    script: bool
+    """True when it runs the job's body as a program: then nothing may stand before it in the prompt."""
     hint: str
     """How to get the program, for people who do not have it."""
 
@@ -103,6 +105,15 @@ class Queue(Protocol):
     def jobs(self, *stages: Stage) -> list[Job]: ...
     def ids(self, stage: Stage) -> list[JobId]: ...
     def job(self, job: JobId) -> Job | None: ...
+    def named(self, name: str) -> JobId | None:
+        """The job that a dependency means: the one with this idempotency key, else the one with this id."""
+
+    def keyed(self, key: str) -> JobId | None:
+        """The job with this idempotency key, in whatever stage; of several the one that was there first."""
+
+    def needs(self, job: JobId) -> Sequence[str]:
+        """What a job's file says under `deps`; nothing for a job that is not there."""
+
     def file(self, job: JobId) -> JobFile: ...
     def invalid(self) -> list[Invalid]: ...
     def lock(self, job: JobId, names: Iterable[str] = ()) -> Lock | None:
@@ -110,6 +121,10 @@ class Queue(Protocol):
 
     def settle(self, moves: Sequence[Move]) -> list[Move]:
         """Carry moves out, journal first; returns those that were. A file that a person took meanwhile is left."""
+
+    def replace(self, job: JobId, data: bytes, label: str) -> bool:
+        """Give a waiting job, whose lock is ours, another text; the old one is kept in the archive under `label`.
+        False when it does not lie in the inbox."""
 
     def finish(self, job: Job) -> bool:
         """Carry out the move that the journal announced and a crash cut short."""

@@ -15,7 +15,7 @@ import pytest
 from agent_queue.core.board import FileChange
 from agent_queue.core.errors import AqError
 from agent_queue.core.job import JobId, Stage
-from agent_queue.core.manifest import EMPTY
+from agent_queue.core.meaning import Meaning
 from agent_queue.core.outcome import StopReason
 from agent_queue.ports import Woken
 from agent_queue.queues.create import create
@@ -145,7 +145,7 @@ def test_when_news_is_lost_all_may_have_changed(events: MachineEvents, watched: 
 def test_a_queue_finds_all_it_was_not_told_of(agents: Agents, tmp_path: Path) -> None:
     layout = Layout(str(tmp_path / "queue"))
     create(layout)
-    queue = FolderQueue(layout, Disk(layout.scratch, durable=False), MachineClock(), EMPTY, lambda _: ())
+    queue = FolderQueue(layout, Disk(layout.scratch, durable=False), MachineClock(), Meaning())
     before = Path(layout.job(Stage.INBOX, JobId("before")))
     before.write_bytes(job_file("x", engine="shell", cwd="/"))
     seen = [row.id for _ in range(100) for row in queue.look().waiting or time.sleep(0.01) or ()]

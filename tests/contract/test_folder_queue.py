@@ -14,7 +14,7 @@ import pytest
 from agent_queue.core.board import Changes, FileChange
 from agent_queue.core.job import JobId, Stage
 from agent_queue.core.lifecycle import Job, begin
-from agent_queue.core.manifest import EMPTY
+from agent_queue.core.meaning import Meaning
 from agent_queue.ports import Queue
 from agent_queue.queues.create import create
 from agent_queue.queues.folders import FolderQueue
@@ -58,7 +58,7 @@ def layout(tmp_path: Path) -> Layout:
 def view(layout: Layout) -> FolderQueue:
     """What one process sees of the queue. Nothing here depends on the flushes, which cost time."""
     disk = Disk(layout.scratch, durable=False)
-    return FolderQueue(layout, disk, MachineClock(), EMPTY, lambda manifest: manifest.lock)
+    return FolderQueue(layout, disk, MachineClock(), Meaning())
 
 
 class TestFolderQueue(QueueContract):
@@ -234,7 +234,7 @@ class Recorded(Calls):
 def test_a_batch_is_on_the_disk_in_an_order_that_a_crash_cannot_break(layout: Layout) -> None:
     """All journals, then the renames, then the folders: where the file came to before where it went from."""
     calls = Recorded()
-    queue = FolderQueue(layout, Disk(layout.scratch, calls=calls), MachineClock(), EMPTY, lambda _: ())
+    queue = FolderQueue(layout, Disk(layout.scratch, calls=calls), MachineClock(), Meaning())
     jobs = [JobId("a"), JobId("b")]
     queue.create([(job, text()) for job in jobs])
     moves = [begin(found) for job in jobs if (found := queue.job(job))]

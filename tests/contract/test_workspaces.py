@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from agent_queue.core.choices import Workspace
 from agent_queue.core.errors import AqError
 from agent_queue.core.history import History
 from agent_queue.core.job import JobId
-from agent_queue.core.manifest import Manifest, Workspace
+from agent_queue.core.manifest import Manifest
 from agent_queue.system.attach import REASON, WorkspaceBusyError, WorkspaceError
 from agent_queue.system.worktrees import MachineWorkspaces
 

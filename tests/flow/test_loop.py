@@ -114,7 +114,7 @@ def test_a_dependency_is_waited_for(world: World) -> None:
     assert report is not None
     assert order(world) == ["b", "b", "a"]
     assert (world.stage("a"), world.stage("c")) == (Stage.REVIEW, Stage.INBOX)
-    assert report.left == ["c: waits: waiting for nobody (not shipped)"]
+    assert report.left == ["c: waits: waiting for nobody (no job is called that)"]
 
 
 def test_only_one_engine_runs_when_that_is_asked_for(world: World) -> None:

@@ -6,10 +6,12 @@ from threading import Semaphore, Thread
 from typing import Any
 
 from agent_queue.core.board import Changes, FileChange
+from agent_queue.core.engine_class import candidates
 from agent_queue.core.history import Entry, History
 from agent_queue.core.job import JobId, Stage
 from agent_queue.core.lifecycle import Job
 from agent_queue.core.manifest import Manifest
+from agent_queue.core.meaning import Meaning
 from agent_queue.core.run import Host, Start
 from agent_queue.core.schedule import mutexes
 from agent_queue.core.settings import RunSettings, Settings
@@ -97,7 +99,7 @@ class World:
             program=lambda name: f"/bin/{name}" if name in self.installed else None,
             child_environment=_child_environment, side_files=lambda _: [], mutexes=self.mutexes,
             offers=lambda key, value: (value or "1",) if key in self.offered else (),
-            closed_lanes=lambda: self.lanes, unmet=self._unmet, tell=self.tell,
+            closed_lanes=lambda: self.lanes, tell=self.tell,
         )  # fmt: skip
 
     def supervise(self, *, slots: int = 3, once: bool = True, **options: Any) -> Report | None:
@@ -185,9 +187,8 @@ class World:
         plan = self.workspaces.plan(manifest)
         return mutexes(manifest.lock, place=plan.repository or plan.cwd, in_place=not plan.worktree)
 
-    def _unmet(self, key: str) -> str | None:
-        found = self.queue.job(JobId(key))
-        return None if found and found.stage is Stage.SHIPPED else "not shipped"
+    def candidates(self, manifest: Manifest) -> tuple[str, ...]:
+        return candidates(manifest, self.settings.classes)
 
 
 def _child_environment(environment: Mapping[str, str], patterns: tuple[str, ...]) -> tuple[dict[str, str], list[str]]:
@@ -199,7 +200,7 @@ class _Recorded(MemoryQueue):
     """Notes which changed files the supervisor passed on, and lets a test in just before a lock is taken."""
 
     def __init__(self, world: World) -> None:
-        super().__init__(world.machine, mutexes=world.mutexes)
+        super().__init__(world.machine, Meaning(mutexes=world.mutexes, engines=world.candidates))
         self._changes = world.looked_at
         self._at_lock = world.at_lock
 

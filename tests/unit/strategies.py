@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 
 from agent_queue.core import fields
 from agent_queue.core.budget import Budget
+from agent_queue.core.choices import DepsMode, Dirty, Priority, Scope, Ship, Workspace
 from agent_queue.core.fields import LONGEST_S, RETRIABLE, Kind, ReviewPolicy
 from agent_queue.core.job import JobId, Result
 from agent_queue.core.lifecycle import Policy
-from agent_queue.core.manifest import KEYS, DepsMode, Dirty, Manifest, Priority, Scope, Ship, Workspace
+from agent_queue.core.manifest import KEYS, Manifest
 from agent_queue.core.outcome import FAILURES, Broke, Done, Failure, Fault, Held, Refused
 from agent_queue.core.retry import Retry
 from agent_queue.core.schedule import Waiting
@@ -110,8 +111,9 @@ waiting = st.builds(
     rank=st.integers(0, 3),
     age=st.integers(0, 5),
     id=st.integers(0, 40).map(lambda number: JobId(f"job-{number}")),
-    engine=st.sampled_from(["claude", "codex", "shell"]),
+    engines=st.sampled_from([(), ("claude",), ("codex",), ("shell",), ("claude", "codex")]),
     locks=st.sampled_from([(), ("a",), ("b",), ("a", "b"), ("c", "d")]),
     deps=st.sampled_from([(), (), (), ("dep-1",), ("dep-1", "dep-2")]),
+    soft=st.booleans(),
     next_eligible=st.sampled_from([0.0, 0.0, 99.0, 100.0, 101.0]),
 )

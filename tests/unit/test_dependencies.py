@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent_queue.core.choices import DepsMode
 from agent_queue.core.dependencies import circle, edges_of, unmet
 from agent_queue.core.job import JobId, Stage
-from agent_queue.core.manifest import DepsMode
 
 JOBS = [JobId(f"j{number}") for number in range(8)]
 graphs = st.dictionaries(st.sampled_from(JOBS), st.lists(st.sampled_from(JOBS), max_size=4).map(tuple))

@@ -18,7 +18,7 @@ rooms = st.fixed_dictionaries(
     {
         "slots": st.integers(-1, 5),
         "held": st.sets(st.sampled_from("abcd"), max_size=1),
-        "closed": st.dictionaries(st.sampled_from(["claude", "codex"]), st.just("parked"), max_size=1),
+        "closed": st.dictionaries(st.sampled_from(["claude", "codex", "*"]), st.just("parked"), max_size=2),
         "met": st.sets(st.sampled_from(["dep-1", "dep-2"])),
         "refused": st.sets(st.integers(0, 40).map(lambda number: f"job-{number}"), max_size=3),
     }
@@ -28,7 +28,7 @@ rooms = st.fixed_dictionaries(
 def room(**facts: Any) -> Room:
     met = facts.pop("met", ())
     facts = {name: set(value) if name == "held" else value for name, value in facts.items()}
-    return Room(**{"slots": 1, **facts}, unmet=lambda name: None if name in met else "in inbox")
+    return Room(**{"slots": 1, **facts}, unmet=lambda name, soft: None if name in met or soft else "inbox")
 
 
 def job(name: str = "job-1", **more: Any) -> Waiting:
@@ -39,8 +39,9 @@ def blocked(one: Waiting, facts: dict[str, Any]) -> bool:
     """The rule once more, in other words."""
     return bool(
         one.next_eligible > NOW
-        or one.engine in facts["closed"]
-        or set(one.deps) - facts["met"]
+        or "*" in facts["closed"]
+        or (one.engines and set(one.engines) <= facts["closed"].keys())
+        or (set(one.deps) - facts["met"] and not one.soft)
         or set(one.locks) & facts["held"]
         or one.id in facts["refused"]
     )
@@ -119,8 +120,13 @@ def test_a_long_queue_is_read_no_further_than_the_last_free_slot() -> None:
     [
         (job(next_eligible=1_772_366_400.0), {}, "not before 2026-03-01 12:00:00 UTC"),
         (job(next_eligible=253_402_300_799.0), {}, "not before 9999-12-31 23:59:59 UTC"),
-        (job(engine="claude"), {"closed": {"claude": "usage limit"}}, "claude: usage limit"),
-        (job(deps=("a", "b")), {"met": {"a"}}, "waiting for b (in inbox)"),
+        (job(engines=("claude",)), {"closed": {"claude": "usage limit"}}, "claude: usage limit"),
+        (job(engines=("claude", "pi")), {"closed": {"claude": "parked", "pi": "paused"}}, "claude and pi: parked"),
+        (job(engines=("claude", "pi")), {"closed": {"claude": "parked"}}, None),
+        (job(engines=("claude",)), {"closed": {"*": "paused"}}, "claude: paused"),
+        (job(), {"closed": {"*": "paused"}}, "engine: paused"),
+        (job(deps=("a", "b")), {"met": {"a"}}, "waiting for b (inbox)"),
+        (job(deps=("a", "b"), soft=True), {}, None),
         (job(locks=("b", "a")), {"held": {"b", "a"}}, "lock a is in use"),
         (job(), {"refused": {"job-1"}}, "another process holds it"),
         (job(), {}, None),

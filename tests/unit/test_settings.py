@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from agent_queue.core.choices import Priority
 from agent_queue.core.errors import SettingsError
-from agent_queue.core.manifest import EMPTY, Priority
+from agent_queue.core.manifest import EMPTY
 from agent_queue.core.outcome import Failure
 from agent_queue.core.retry import Retry
 from agent_queue.core.settings import Durability, EngineSettings, RunSettings, Settings, engine_settings, settings
@@ -188,7 +189,7 @@ def test_a_wrong_variable_is_named(minutes: str) -> None:
 
 
 @pytest.mark.parametrize(("table", "possible"), [
-    ("x = 1", "defaults, run, engines, env"),
+    ("x = 1", "defaults, run, engines, classes, env"),
     ("[run]\nx = 1", "slots, max_recoveries, stall_after, stall_stop, stop_grace, durability, checkpoint_every"),
     ("[engines.a]\nx = 1", "bin, args, model, env"),
 ])  # fmt: skip

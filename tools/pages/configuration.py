@@ -3,6 +3,7 @@
 import re
 from dataclasses import fields as fields_of
 
+from agent_queue.core.engine_class import CLASSES
 from agent_queue.core.fields import show_duration
 from agent_queue.core.settings import EngineSettings, RunSettings, Settings
 from agent_queue.ports import Engine
@@ -26,13 +27,15 @@ ENGINE = {
     "bin": "the program, by name or path", "args": "further arguments, before those of the job",
     "model": "model where a job names none", "env": "variables for this engine's agents",
 }  # fmt: skip
-TABLES = {"run": "`[run]`", "defaults": "`[defaults]`", "engines": "`[engines.NAME]`", "env_pass": "`[env]`"}
+TABLES = {"run": "`[run]`", "defaults": "`[defaults]`", "engines": "`[engines.NAME]`",
+          "classes": "`[classes]`", "env_pass": "`[env]`"}  # fmt: skip
 VARIABLES = {
     "AGENT_QUEUE_ROOT": "the queue's folder; `--root` beats it; else `$XDG_DATA_HOME/agent-queue`, else "
                         "`~/.local/share/agent-queue`",
     "AGENT_QUEUE_ENGINE": "`engine` of jobs that name none; beats `[defaults]`",
     "AGENT_QUEUE_VERIFY": "`verify` of jobs that have none; beats `[defaults]`",
     "AGENT_QUEUE_STALL_MIN": "`stall_after`, in minutes",
+    "AGENT_QUEUE_PROFILES": "folders of profiles, separated as in PATH, between the queue's own and the shipped ones",
 }  # fmt: skip
 
 
@@ -64,6 +67,16 @@ retry = {{ max = 1, backoff = "5m", on = ["verify_failed"] }}
 ## `[engines.NAME]`: one table for each engine you want to change
 
 {table(("key", "meaning"), ((f"`{key}`", text) for key, text in ENGINE.items()))}
+## `[classes]`: what `engine-class` may name
+
+One line for each class: its engines, best first. A job takes the first that is installed and open; `prefers-engine`
+reorders. A class of your own is one more line, and a line here beats the one shipped:
+
+```toml
+[classes]
+{chr(10).join(f"{name} = {list(engines)}".replace("'", '"') for name, engines in CLASSES.items())}
+```
+
 ## `[env]`: what agents may see
 
 `pass = ["GH_TOKEN"]` names further variables of the supervisor's environment; a trailing `*` matches any ending. What

@@ -6,8 +6,8 @@ import sys
 import click
 
 from agent_queue.cli.options import chatter, emit, json_option
+from agent_queue.core.choices import Priority
 from agent_queue.core.errors import UsageError
-from agent_queue.core.manifest import Priority
 from agent_queue.flow import intake
 from agent_queue.wiring import opened
 

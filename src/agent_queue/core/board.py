@@ -28,8 +28,13 @@ class Glimpse(TypedDict):
     rank: int
     """Priority, 0 for critical."""
     priority: str
+    engines: list[str]
+    """Those that may run it, as `schedule.Waiting` has them."""
     locks: list[str]
     deps: list[str]
+    soft: bool
+    key: str
+    """Its idempotency key."""
     tracker_item: str
     verify: bool
     auto_promote: bool

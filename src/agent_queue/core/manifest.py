@@ -3,52 +3,15 @@
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Any
 
 from agent_queue.core import fields
 from agent_queue.core.budget import NO_LIMITS, Budget
+from agent_queue.core.choices import DepsMode, Dirty, Priority, Scope, Ship, Workspace
 from agent_queue.core.errors import ManifestError
 from agent_queue.core.fields import MANUAL_REVIEW, Kind, ReviewPolicy
 from agent_queue.core.frontmatter import Node, NodeError, Problem, decode, insert, read, split
 from agent_queue.core.retry import NEVER, Retry
-
-
-class Priority(StrEnum):
-    """How urgent; `rank` orders them, 0 first."""
-
-    CRITICAL = "critical"
-    HIGH = "high"
-    MEDIUM = "medium"
-    LOW = "low"
-
-    @property
-    def rank(self) -> int:
-        return list(Priority).index(self)
-
-
-class Workspace(StrEnum):
-    WORKTREE = "worktree"
-    IN_PLACE = "in-place"
-
-
-class Dirty(StrEnum):
-    ANNOUNCE = "announce"
-    INCLUDE = "include"
-
-
-class Scope(StrEnum):
-    WARN = "warn"
-    ENFORCE = "enforce"
-
-
-class DepsMode(StrEnum):
-    HARD = "hard"
-    SOFT = "soft"
-
-
-class Ship(StrEnum):
-    MANUAL, AUTO = "manual", "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +135,10 @@ class JobFile:
     manifest: Manifest
     body: str
     warnings: tuple[Problem, ...] = ()
+    places: Mapping[str, tuple[int, int]] = field(default_factory=dict, compare=False)
+    """Line and column of each key's value."""
+    persona: str = ""
+    """What the job's profile says to the agent before the body."""
 
 
 def parse(data: bytes, name: str, *, origin: str = "job") -> JobFile:
@@ -189,7 +156,8 @@ def parse(data: bytes, name: str, *, origin: str = "job") -> JobFile:
     errors = [problem.at(name) for problem in problems if not problem.warning]
     if errors:
         raise ManifestError("\n".join(errors))
-    return JobFile(manifest=manifest, body=body, warnings=tuple(problems))
+    places = {key: (node.line, node.column) for key, (_, node) in pairs.items()}
+    return JobFile(manifest=manifest, body=body, warnings=tuple(problems), places=places)
 
 
 def typed(pairs: Mapping[str, tuple[Node, Node]], origin: str) -> tuple[Manifest, list[Problem]]:

@@ -16,9 +16,12 @@ class Waiting(NamedTuple):
     age: int
     """When its file was last written, ns since the epoch: the older goes first, then the smaller id."""
     id: JobId
-    engine: str = ""
+    engines: tuple[str, ...] = ()
+    """The engines that may run it: one that it names, or the installed ones of its class; () when none is known."""
     locks: tuple[str, ...] = ()
     deps: tuple[str, ...] = ()
+    soft: bool = False
+    """Its dependencies are met in testing already."""
     next_eligible: float = 0.0
     """Epoch seconds."""
 
@@ -41,8 +44,8 @@ class Room:
     """Lock names in use."""
     closed: Mapping[str, str] = field(default_factory=dict)
     """Engine name to the reason why its lane takes no job; `*` closes all of them."""
-    unmet: Callable[[str], str | None] = lambda _: None
-    """Say why a dependency is not met yet, or None when it is."""
+    unmet: Callable[[str, bool], str | None] = lambda _name, _soft: None
+    """Say why a dependency is not met yet, or None when it is. True: a soft one."""
     refused: Collection[JobId] = frozenset()
     """Jobs whose locks another process holds, or whose file vanished since: passed over in this round."""
 
@@ -58,15 +61,28 @@ def pick(waiting: Iterable[Waiting], room: Room, now: float) -> Iterator[Waiting
             yield job
 
 
+def unmet(job: Waiting, room: Room) -> tuple[str, str] | None:
+    """The first dependency that is not met, and why; None when all are."""
+    reasons = ((name, room.unmet(name, job.soft)) for name in job.deps)
+    return next(((name, reason) for name, reason in reasons if reason is not None), None)
+
+
+def _closed(job: Waiting, room: Room) -> str | None:
+    """Why no engine that may run it takes a job now; None when one does."""
+    if "*" in room.closed:
+        return room.closed["*"]
+    reasons = [room.closed.get(engine) for engine in job.engines]
+    return None if None in reasons else next(iter(reasons), None)
+
+
 def why(job: Waiting, room: Room, now: float) -> str | None:
     """Say why a job cannot start now, or None when nothing but a free slot is missing."""
     if job.next_eligible > now:
         return f"not before {datetime.fromtimestamp(job.next_eligible, UTC):%Y-%m-%d %H:%M:%S} UTC"
-    if (closed := room.closed.get("*") or room.closed.get(job.engine)) is not None:
-        return f"{job.engine or 'engine'}: {closed}"
-    for dependency in job.deps:
-        if (reason := room.unmet(dependency)) is not None:
-            return f"waiting for {dependency} ({reason})"
+    if (closed := _closed(job, room)) is not None:
+        return f"{' and '.join(job.engines) or 'engine'}: {closed}"
+    if (waited := unmet(job, room)) is not None:
+        return f"waiting for {waited[0]} ({waited[1]})"
     if not room.held.isdisjoint(job.locks):
         return f"lock {min(room.held.intersection(job.locks))} is in use"
     if job.id in room.refused:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from agent_queue.core.engine_class import CLASSES, Classes
 from agent_queue.core.errors import SettingsError
 from agent_queue.core.fields import seconds
 from agent_queue.core.frontmatter import Node
@@ -54,12 +55,14 @@ class Settings:
     run: RunSettings = _RUN_DEFAULTS
     defaults: Manifest = EMPTY
     engines: Mapping[str, EngineSettings] = field(default_factory=dict)
+    classes: Classes = field(default_factory=lambda: CLASSES)
+    """What `engine-class` may name: the engines of a class, best first."""
     env_pass: tuple[str, ...] = ()
     """Further variables of the supervisor's environment that agents may see."""
 
 
 _ENGINE_NONE = EngineSettings()
-_TABLES = ("defaults", "run", "engines", "env")
+_TABLES = ("defaults", "run", "engines", "classes", "env")
 
 
 def settings(file: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
@@ -71,11 +74,13 @@ def settings(file: Mapping[str, Any], environment: Mapping[str, str]) -> Setting
     _known(file, _TABLES, "")
     env = _table(file, "env", "env")
     _known(env, ("pass",), "env.")
+    classes = _table(file, "classes", "classes")
     return Settings(
         run=_run(_table(file, "run", "run"), environment),
         defaults=_from_environment(environment).under(_defaults(_table(file, "defaults", "defaults"))),
         engines={name: _engine(_table(file["engines"], name, f"engines.{name}"), name)
                  for name in _table(file, "engines", "engines")},
+        classes={**CLASSES, **{name: _members(value, name) for name, value in classes.items()}},
         env_pass=tuple(_variable(name, "env.pass") for name in _texts(env.get("pass", []), "env.pass")),
     )  # fmt: skip
 
@@ -128,6 +133,13 @@ def _engine(table: Mapping[str, Any], name: str) -> EngineSettings:
         model=_text(table["model"], f"{where}.model") if "model" in table else None,
         env={_variable(key, f"{where}.env"): _text(value, f"{where}.env.{key}") for key, value in env.items()},
     )
+
+
+def _members(value: object, name: str) -> tuple[str, ...]:
+    members = _texts(value, f"classes.{name}")
+    if not members:
+        raise SettingsError(f"config.toml: classes.{name} must name at least one engine")
+    return members
 
 
 def _count(value: object, name: str) -> int:

@@ -28,6 +28,7 @@ class Claude:
     stop = StopWay(signal="SIGINT", target=Target.LEADER)
     """It kills its tool and still prints its usage; at SIGTERM it does neither."""
     silent = False
+    script = False
     hint = "npm install -g @anthropic-ai/claude-code, then log in once with `claude`"
 
     def command(self, assignment: Assignment, place: Place, host: Host) -> Command:  # noqa: ARG002

@@ -21,6 +21,7 @@ class Codex:
     environment: tuple[str, ...] = ("CODEX_*", "OPENAI_*", "AZURE_OPENAI_*")
     stop = StopWay()
     silent = False
+    script = False
     hint = "npm install -g @openai/codex, then log in once with `codex login`"
 
     def command(self, assignment: Assignment, place: Place, host: Host) -> Command:  # noqa: ARG002

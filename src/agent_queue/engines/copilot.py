@@ -26,6 +26,7 @@ class Copilot:
     environment: tuple[str, ...] = ("COPILOT_*", "GH_TOKEN", "GITHUB_TOKEN", "GH_HOST")
     stop = StopWay()
     silent = False
+    script = False
     hint = "npm install -g @github/copilot, then log in once with `copilot login`"
 
     def command(self, assignment: Assignment, place: Place, host: Host) -> Command:  # noqa: ARG002

@@ -13,6 +13,7 @@ class Devin:
     environment: tuple[str, ...] = ("DEVIN_*", "WINDSURF_API_KEY")
     stop = StopWay()
     silent = True
+    script = False
     """It prints its answer when it is done, as plain text, and neither a session id nor usage."""
     hint = "curl -fsSL https://cli.devin.ai/install.sh | bash, then log in once with `devin auth login`"
 

@@ -26,6 +26,7 @@ class Gemini:
     environment: tuple[str, ...] = ("GEMINI_*", "GOOGLE_*", "CODE_ASSIST_*")
     stop = StopWay()
     silent = False
+    script = False
     hint = "npm install -g @google/gemini-cli, then log in once with `gemini` or set GEMINI_API_KEY"
 
     def command(self, assignment: Assignment, place: Place, host: Host) -> Command:  # noqa: ARG002

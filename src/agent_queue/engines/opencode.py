@@ -24,6 +24,7 @@ class OpenCode:
     environment: tuple[str, ...] = ("OPENCODE_*", *KEYS)
     stop = StopWay()
     silent = False
+    script = False
     hint = "npm install -g opencode-ai, then log in once with `opencode auth login`"
 
     def command(self, assignment: Assignment, place: Place, host: Host) -> Command:  # noqa: ARG002

@@ -23,6 +23,7 @@ class Pi:
     environment: tuple[str, ...] = ("PI_*", *KEYS)
     stop = StopWay()
     silent = False
+    script = False
     hint = "npm install -g @mariozechner/pi-coding-agent, then log in once with `pi` or set a provider's API key"
 
     def command(self, assignment: Assignment, place: Place, host: Host) -> Command:  # noqa: ARG002

@@ -27,6 +27,7 @@ class Qwen:
     )  # fmt: skip
     stop = StopWay()
     silent = False
+    script = False
     hint = "npm install -g @qwen-code/qwen-code, then log in once with `qwen`"
 
     def command(self, assignment: Assignment, place: Place, host: Host) -> Command:  # noqa: ARG002

@@ -23,6 +23,7 @@ class Shell:
     environment: tuple[str, ...] = ()
     stop = StopWay()
     silent = True
+    script = True
     hint = "part of every POSIX system, as /bin/sh"
 
     def command(self, assignment: Assignment, place: Place, host: Host) -> Command:  # noqa: ARG002

@@ -48,8 +48,8 @@ def _admit(row: Waiting, lock: Lock, tools: Tools) -> tuple[Move, Run] | Refusal
     except AqError:
         return None  # it changed since it was looked at; the next look says what is wrong with it
     run = Run(
-        job=job, manifest=file.manifest, body=file.body, plan=tools.workspaces.plan(file.manifest), lock=lock,
-        mutexes=row.locks,
+        job=job, manifest=file.manifest, body=file.body, persona=file.persona,
+        plan=tools.workspaces.plan(file.manifest), lock=lock, mutexes=row.locks,
     )  # fmt: skip
     refused = _refused(run, tools)
     if refused is not None:

@@ -2,17 +2,13 @@
 
 from dataclasses import dataclass
 
+from agent_queue.core.engine_class import candidates
 from agent_queue.core.job import Result
 from agent_queue.core.manifest import Manifest
 from agent_queue.core.outcome import Refused
 from agent_queue.core.settings import engine_settings
 from agent_queue.flow.tools import Tools
 from agent_queue.ports import Engine
-
-CLASSES: dict[str, tuple[str, ...]] = {
-    "agentic-coder": ("devin", "claude", "codex", "gemini", "qwen", "opencode", "pi", "copilot"),
-    "chat-coder": ("copilot",),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +22,7 @@ class Chosen:
 
 def choose(manifest: Manifest, tools: Tools) -> Chosen | Refused:
     """Find the engine; refused with what was looked for, and how to get it."""
-    if manifest.engine is not None:
-        names: tuple[str, ...] = (manifest.engine,)
-    else:
-        members = CLASSES.get(manifest.engine_class or "", ())
-        names = tuple(dict.fromkeys((*(name for name in manifest.prefers_engine if name in members), *members)))
+    names = candidates(manifest, tools.settings.classes)
     closed = tools.closed_lanes()
     paused: Chosen | None = None
     missing: list[str] = []
@@ -48,7 +40,8 @@ def choose(manifest: Manifest, tools: Tools) -> Chosen | Refused:
             paused = paused or Chosen(name, engine, program)
     if paused is not None:
         return paused  # none is open: it was let in a moment before that
-    reason = "; ".join(missing) or f"no engine class is called {manifest.engine_class}"
+    known = ", ".join(sorted(tools.settings.classes))
+    reason = "; ".join(missing) or f"no engine class is called {manifest.engine_class}; there are {known}"
     return Refused(result=Result.NO_ENGINE, reason=reason)
 
 

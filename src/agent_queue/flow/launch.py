@@ -8,6 +8,7 @@ from agent_queue.core.errors import AqError
 from agent_queue.core.history import Entry
 from agent_queue.core.manifest import render
 from agent_queue.core.outcome import Outcome, Refused, StopReason, of_stop
+from agent_queue.core.profile import prompt
 from agent_queue.core.settings import engine_settings
 from agent_queue.flow.choose_engine import Chosen, choose
 from agent_queue.flow.tools import Deed, Run, Steps, Tools
@@ -47,7 +48,8 @@ def launch(run: Run, tools: Tools, folder: RunFolder) -> Steps[Opened | Outcome]
     folder.write("place.json", to_json(asdict(opened)))
     folder.write("manifest.json", to_json(run.manifest.to_json()))
     folder.write(JOB, render(run.manifest, run.body).encode(errors="surrogateescape"))
-    folder.write("prompt.md", run.body.encode(errors="surrogateescape"))
+    told = run.body if chosen.engine.script else prompt(run.persona, run.body)
+    folder.write("prompt.md", told.encode(errors="surrogateescape"))
     stopped = tools.processes.stopped(folder.path)
     if stopped is not None:
         return of_stop(stopped, tools.clock.now())

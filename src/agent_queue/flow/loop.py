@@ -6,12 +6,14 @@ One thread. It waits in one place only, and handles all that is ready as one bat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import partial
 
 from agent_queue.core.job import JobId, Result, Stage
 from agent_queue.core.lifecycle import Job, Move, pending
 from agent_queue.core.outcome import StopReason
 from agent_queue.core.schedule import Room, Waiting, pick, why
 from agent_queue.flow.admit import Refusal, admit, take_up
+from agent_queue.flow.dependencies import unmet
 from agent_queue.flow.runs import Runs, let_go
 from agent_queue.flow.tools import Run, Tools, policy_of
 from agent_queue.flow.waiting import WaitingList
@@ -111,12 +113,12 @@ class Loop:
 
     def _ours(self, rows: list[Waiting]) -> list[Waiting]:
         """Those of the engine that we were told to run."""
-        return [row for row in rows if self._only_engine in (None, row.engine)]
+        return [row for row in rows if self._only_engine is None or self._only_engine in row.engines]
 
     def _room(self, slots: int) -> Room:
         return Room(
-            slots=slots, closed=self._tools.closed_lanes(), unmet=self._tools.unmet, refused=self._busy.keys(),
-            held=self._runs.locks(),
+            slots=slots, closed=self._tools.closed_lanes(), unmet=partial(unmet, self._tools.queue),
+            refused=self._busy.keys(), held=self._runs.locks(),
         )  # fmt: skip
 
     def _timeout(self) -> float | None:

@@ -36,8 +36,6 @@ class Tools:
     mutexes: Callable[[Manifest], tuple[str, ...]]
     closed_lanes: Callable[[], Mapping[str, str]]
     """Engine name to the reason why it takes no job now."""
-    unmet: Callable[[str], str | None]
-    """Why a dependency is not met yet; None when it is."""
     tell: Callable[[str], None]
 
 
@@ -68,6 +66,7 @@ class Run:
     job: Job
     manifest: Manifest
     body: str
+    persona: str = ""
     plan: Plan
     lock: Lock | None
     mutexes: tuple[str, ...] = ()

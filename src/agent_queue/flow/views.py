@@ -20,7 +20,7 @@ UNSUPERVISED = "no supervisor runs"
 
 def status(
     board: "Board", *, root: str, supervisor: Mapping[str, Any] | None, lanes: Mapping[str, str], now: datetime,
-    unmet: Callable[[str], str | None],
+    unmet: Callable[[str, bool], str | None],
 ) -> dict[str, Any]:  # fmt: skip
     """The whole queue. `lanes` maps an engine that takes no jobs to the reason; `unmet` says why a dependency waits.
 
@@ -28,10 +28,10 @@ def status(
     have `reason`, in words.
     """
     working = [row for row in board["rows"] if _in_work(row, supervised=supervisor is not None)]
-    known: dict[str, str | None] = {}
+    known: dict[tuple[str, bool], str | None] = {}
     room = Room(
         slots=1, closed=lanes, held={lock for row in working for lock in row["locks"]},
-        unmet=lambda key: known[key] if key in known else known.setdefault(key, unmet(key)),
+        unmet=lambda *asked: known[asked] if asked in known else known.setdefault(asked, unmet(*asked)),
     )  # fmt: skip
     free = supervisor is not None and supervisor["slots"] > len(working)
     otherwise = UNSUPERVISED if supervisor is None else "its turn" if free else "a free slot"
@@ -111,7 +111,7 @@ def _reasons(row: "Row", room: Room, otherwise: str, now: datetime) -> list[str]
     if row["stage"] is not Stage.INBOX or row["invalid"]:
         return []
     waiting = Waiting(
-        rank=row["rank"], age=row["written_ns"], id=row["id"], engine=row["engine"], locks=tuple(row["locks"]),
-        deps=tuple(row["deps"]), next_eligible=row["next_eligible"],
+        rank=row["rank"], age=row["written_ns"], id=row["id"], engines=tuple(row["engines"]),
+        locks=tuple(row["locks"]), deps=tuple(row["deps"]), soft=row["soft"], next_eligible=row["next_eligible"],
     )  # fmt: skip
     return [why(waiting, room, now.timestamp()) or otherwise]

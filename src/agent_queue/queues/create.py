@@ -23,6 +23,9 @@ CONFIGURATION = """\
 # [engines.claude]
 # model = "claude-sonnet-4-5"
 
+# [classes]                  # what `engine-class` may name, best engine first
+# agentic-coder = ["claude", "codex"]
+
 # [env]
 # pass = ["GH_TOKEN"]        # further variables that agents may see
 """

@@ -2,17 +2,19 @@
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from agent_queue.core.choices import DepsMode
+from agent_queue.core.dependencies import circles, circular, same_key
 from agent_queue.core.errors import ManifestError
-from agent_queue.core.history import History
+from agent_queue.core.frontmatter import Problem
 from agent_queue.core.job import JobId, Stage, bad_id, renamed
-from agent_queue.core.manifest import Manifest, parse
+from agent_queue.core.manifest import JobFile, Manifest, parse
+from agent_queue.core.meaning import Meaning
+from agent_queue.core.names import Names
 from agent_queue.core.schedule import Waiting
-from agent_queue.ports import Invalid
+from agent_queue.ports import Invalid, Queue
 from agent_queue.system.layout import SUFFIX
-
-Mutexes = Callable[[Manifest], tuple[str, ...]]
 
 
 def job_name(name: str) -> str | None:
@@ -31,40 +33,68 @@ def bad_name(stem: str, stage: Stage) -> Invalid | None:
     return Invalid(name=f"{stem}{SUFFIX}", stage=stage, problem=problem)
 
 
-def waiting_or_invalid(path: str, job: JobId, past: History, defaults: Manifest, mutexes: Mutexes) -> Waiting | Invalid:
-    """Read a whole file of the inbox.
+def waiting_or_invalid(path: str, job: JobId, queue: Queue, meaning: Meaning, names: Names) -> Waiting | Invalid:
+    """Read a whole file of the inbox, and have `names` learn what it says.
 
     Raises:
         FileNotFoundError: it is gone.
     """
     name = f"{job}{SUFFIX}"
-
-    def invalid(problem: str) -> Invalid:
+    try:
+        read, written_ns = _read(path, name)
+        names.learn(job, read.manifest)
+        read = meaning.effective(read, name)
+    except ManifestError as error:
+        return Invalid(name=name, stage=Stage.INBOX, problem=str(error))
+    manifest = read.manifest
+    problem = problem_of(name, manifest, read.body) or _taken_key(job, read, queue)
+    if problem:
         return Invalid(name=name, stage=Stage.INBOX, problem=problem)
+    return Waiting(
+        rank=manifest.priority.rank, age=written_ns, id=job, engines=meaning.engines(manifest),
+        locks=meaning.mutexes(manifest), deps=manifest.deps, soft=manifest.deps_mode is DepsMode.SOFT,
+        next_eligible=queue.past(job).next_eligible,
+    )  # fmt: skip
 
+
+def _read(path: str, name: str) -> tuple[JobFile, int]:
+    """A job file, and when it was written, ns since the epoch.
+
+    Raises:
+        ManifestError: it is no job file as it is. FileNotFoundError: it is gone.
+    """
     try:
         # Opened without waiting: a named pipe would have us wait for its writer for ever.
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):
-                return invalid(f"{name}: not a regular file")
-            read = parse(file.read(), name)
-            manifest = read.manifest.under(defaults)
-    except ManifestError as error:
-        return invalid(str(error))
+                raise ManifestError(f"{name}: not a regular file")
+            return parse(file.read(), name), found.st_mtime_ns
     except FileNotFoundError:
         if os.path.islink(path):
-            return invalid(f"{name}: a link to {os.readlink(path)}, which is not there")
+            raise ManifestError(f"{name}: a link to {os.readlink(path)}, which is not there") from None
         raise
     except OSError as error:
-        return invalid(f"{name}: cannot be read: {error.strerror}")
-    problem = problem_of(name, manifest, read.body)
-    if problem:
-        return invalid(problem)
-    return Waiting(
-        rank=manifest.priority.rank, age=found.st_mtime_ns, id=job, engine=manifest.engine or "",
-        locks=mutexes(manifest), deps=manifest.deps, next_eligible=past.next_eligible,
-    )  # fmt: skip
+        raise ManifestError(f"{name}: cannot be read: {error.strerror}") from error
+
+
+def _taken_key(job: JobId, read: JobFile, queue: Queue) -> str:
+    """Say that another job was there first with the file's idempotency key; '' when none was."""
+    key = read.manifest.idempotency_key
+    holder = queue.keyed(key) if key is not None else None
+    if holder is None or holder == job:
+        return ""
+    return Problem(*read.places["idempotency-key"], same_key(key or "", holder)).at(f"{job}{SUFFIX}")
+
+
+def circular_jobs(rows: Iterable[Waiting], named: Callable[[str], JobId | None]) -> list[Invalid]:
+    """The waiting jobs that wait for themselves: they would do so for ever."""
+    needs = {row.id: row.deps for row in rows if row.deps}
+    ways = circles(needs, named) if needs else {}
+    return [
+        Invalid(name=f"{job}{SUFFIX}", stage=Stage.INBOX, problem=f"{job}{SUFFIX}: {circular(way)}")
+        for job, way in ways.items()
+    ]
 
 
 def problem_of(name: str, manifest: Manifest, body: str) -> str:

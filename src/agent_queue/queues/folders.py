@@ -1,42 +1,58 @@
 """The queue of one host: a folder for each stage, a file for each job. Satisfies `ports.Queue`."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
-from agent_queue.core.errors import AqError
+from agent_queue.core.errors import AqError, ManifestError
 from agent_queue.core.history import Entry, History
 from agent_queue.core.job import JobId, Stage, bad_id
 from agent_queue.core.lifecycle import Job, Kind, Move
-from agent_queue.core.manifest import JobFile, Manifest, parse
+from agent_queue.core.manifest import JobFile, parse
+from agent_queue.core.meaning import Meaning
+from agent_queue.core.names import Names
 from agent_queue.ports import Changes, Clock, FileChange, Invalid
 from agent_queue.queues.inbox import Inbox
 from agent_queue.queues.runs import FileRunFolder
+from agent_queue.queues.said import everything
 from agent_queue.system import journal, locks
 from agent_queue.system.files import Disk, storage_error
 from agent_queue.system.layout import SUFFIX, Layout
 
 
 class FolderQueue:
-    """Job files under one root. `defaults` fill what a job file leaves open; `mutexes` names the locks it needs."""
+    """Job files under one root. `meaning` fills what a job file leaves open, and names what it needs to start."""
 
-    def __init__(
-        self, layout: Layout, disk: Disk, clock: Clock, defaults: Manifest,
-        mutexes: Callable[[Manifest], tuple[str, ...]],
-    ) -> None:  # fmt: skip
+    def __init__(self, layout: Layout, disk: Disk, clock: Clock, meaning: Meaning) -> None:
         self._layout = layout
         self._disk = disk
         self._clock = clock
-        self._defaults = defaults
-        self._inbox = Inbox(self, layout, defaults, mutexes)
+        self._meaning = meaning
+        self._names = Names(lambda: everything(layout))
+        self._inbox = Inbox(self, layout, meaning, self._names)
 
     def look(self, files: Sequence[FileChange] | None = None) -> Changes:
         """What changed since the last look. The first one takes everything in."""
         return self._inbox.look(files)
 
     def invalid(self) -> list[Invalid]:
-        """Files that cannot become jobs as they are; as of the last look, or all of the inbox when there was none."""
+        """Files that cannot become jobs as they are, as of the last look."""
         return self._inbox.invalid()
+
+    def named(self, name: str) -> JobId | None:
+        """The job that a dependency means: the one with this idempotency key, else the one with this id."""
+        found = self.keyed(name)
+        if found is None and bad_id(name) is None and self.stages(JobId(name)):
+            return JobId(name)
+        return found
+
+    def keyed(self, key: str) -> JobId | None:
+        """The job with this idempotency key, in whatever stage; of several the one that was there first."""
+        return next((job for job in self._names.holders(key) if self.stages(job)), None)
+
+    def needs(self, job: JobId) -> tuple[str, ...]:
+        """What a job's file says under `deps`."""
+        return self._names.needs(job)
 
     def jobs(self, *stages: Stage) -> list[Job]:
         """The jobs that lie in these stages, by id, read afresh."""
@@ -81,10 +97,10 @@ class FolderQueue:
             return []
 
     def file(self, job: JobId) -> JobFile:
-        """Read the job's file, with the defaults filled in.
+        """Read the job's file, with its profile and the defaults filled in.
 
         Raises:
-            ManifestError: it does not parse. AqError: it is gone.
+            ManifestError: it does not parse, or its profile cannot be had. AqError: it is gone.
         """
         for stage in self.stages(job):
             path = self._layout.job(stage, job)
@@ -95,8 +111,17 @@ class FolderQueue:
                 continue
             except OSError as error:
                 raise AqError(f"cannot read {path}: {error.strerror}") from error
-            return replace(found, manifest=found.manifest.under(self._defaults))
+            if stage is not Stage.INBOX and not self._has_profile(found):
+                return self._meaning.without_profile(found)  # it runs or ran; the profile may have gone since
+            return self._meaning.effective(found, f"{job}{SUFFIX}")
         raise AqError(f"{job}: its file is gone")
+
+    def _has_profile(self, file: JobFile) -> bool:
+        try:
+            self._meaning.effective(file, "")
+        except ManifestError:
+            return False
+        return True
 
     def text(self, stage: Stage, job: JobId, limit: int = -1) -> bytes:
         """The bytes of a job file, up to `limit`; b'' when it is gone or unreadable."""
@@ -127,7 +152,30 @@ class FolderQueue:
             made = iter(self._disk.create(named))
         except OSError as error:
             raise storage_error(error, self._layout.stage(Stage.INBOX)) from error
+        self._learn(job for job, is_free in zip((job for job, _ in files), free, strict=True) if is_free)
         return [is_free and next(made) for is_free in free]
+
+    def replace(self, job: JobId, data: bytes, label: str) -> bool:
+        """Give a waiting job, whose lock is ours, another text; the old one is kept under `archive/<label>/`.
+
+        At every moment both places hold a whole text, so that no crash can lose the old one.
+        """
+        path, kept = self._layout.job(Stage.INBOX, job), f"{self._layout.root}/archive/{label}/{job}{SUFFIX}"
+        if not os.path.lexists(path):
+            return False
+        try:
+            self._disk.folder(os.path.dirname(kept))
+            self._disk.supplant(path, data, kept)
+        except OSError as error:
+            raise storage_error(error, path) from error
+        self._learn([job])
+        self._inbox.replaced(job)
+        return True
+
+    def _learn(self, jobs: Iterable[JobId]) -> None:
+        for job in jobs:
+            with suppress(AqError):  # a file that cannot be read says nothing
+                self._names.learn(job, self.file(job).manifest)
 
     def settle(self, moves: Sequence[Move]) -> list[Move]:
         """Carry moves out as one batch: journal (flushed), rename, flush the folders, journal that it is done."""

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, cast
 
 from agent_queue.core.job import ACTIVE, FINAL, JobId, Stage
+from agent_queue.queues.beside import mark_duplicates, mark_names
 from agent_queue.queues.glimpse import KEYS, NEW, Answers
 from agent_queue.system import records
 from agent_queue.system.files import Disk
@@ -24,9 +25,6 @@ VERSION = 5
 RECENT = 20
 SURE_NS = 2_000_000_000
 """A folder's time is trusted only when it was this long past at the time of the listing: clocks tick coarsely."""
-
-Place = tuple[str, str]
-"""A stage, and a job's id there."""
 
 Known = list[Any]
 """What the cache holds of a file: its stamp, its journal's stamp, `pending`, the final stages that hold a file of the
@@ -64,6 +62,7 @@ class Glance:
         rows = self._without_moves(rows, names)
         active = [row for row in rows if row["stage"] in ACTIVE]
         mark_duplicates(active)
+        mark_names([row for row in active if row["stage"] is Stage.INBOX and not row["invalid"]], self._answers.keyed)
         for stage in ACTIVE:
             counts[stage] = sum(row["stage"] is stage for row in active)
         if self._news or len(self._next["files"]) != len(self._known.get("files", ())):
@@ -208,21 +207,6 @@ class Glance:
             self._disk.put(f"{self._layout.own}/glance.json", data, durable=False)
         except OSError:
             return  # a queue that may only be read can still be looked at
-
-
-def mark_duplicates(rows: "list[Row]") -> None:
-    """An id names one job. Of several files the job is the one that lies where the journal says, else the first."""
-    places: dict[str, list[Place]] = {}
-    for row in rows:
-        places.setdefault(row["id"].casefold(), []).append((row["stage"], row["id"]))
-    for row in rows:
-        same = [*places[row["id"].casefold()], *((stage, row["id"]) for stage in row["also"])]
-        if len(same) == 1 or row["invalid"]:
-            continue
-        mine = (row["stage"], row["id"])
-        if mine != next((place for place in same if place[0] == row["lies"]), same[0]):
-            others = ", ".join(f"{stage}/{name}{SUFFIX}" for stage, name in same if (stage, name) != mine)
-            row["invalid"] = f"{row['id']}{SUFFIX}: duplicate id: also in {others}; rename one of them"
 
 
 def _is_job(name: str) -> bool:

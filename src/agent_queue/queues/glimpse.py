@@ -9,13 +9,15 @@ from agent_queue.system.records import read_object
 
 if TYPE_CHECKING:
     from agent_queue.core.board import Glimpse
-    from agent_queue.core.manifest import JobFile, Manifest
+    from agent_queue.core.job import JobId
+    from agent_queue.core.manifest import JobFile
+    from agent_queue.core.meaning import Meaning
     from agent_queue.core.settings import Settings
-    from agent_queue.ports import Engine
+    from agent_queue.ports import Engine, Queue
 
 KEYS = (
-    "title", "engine", "engine_class", "profile", "rank", "priority", "locks", "deps", "tracker_item", "verify",
-    "auto_promote", "invalid",
+    "title", "engine", "engine_class", "profile", "rank", "priority", "engines", "locks", "deps", "soft", "key",
+    "tracker_item", "verify", "auto_promote", "invalid",
 )  # fmt: skip
 """The keys of a `Glimpse`, in the order in which the cache keeps their values."""
 
@@ -38,11 +40,12 @@ class Answers:
     """Settings and engines are asked for only when a file or journal is new or has changed."""
 
     def __init__(
-        self, settings: "Callable[[], Settings]", mutexes: "Callable[[Manifest], tuple[str, ...]]",
+        self, settings: "Callable[[], Settings]", meaning: "Callable[[], Meaning]", queue: "Callable[[], Queue]",
         engine: "Callable[[str], Engine | None]",
     ) -> None:  # fmt: skip
         self._settings = settings
-        self._mutexes = mutexes
+        self._meaning = meaning
+        self._queue = queue
         self._engine = engine
 
     def glimpse(self, path: str, name: str, stage: Stage) -> "Glimpse":
@@ -57,20 +60,32 @@ class Answers:
         try:
             with open(path, "rb") as file:
                 found = parse(file.read(), name)
+            found = self._effective(found, name, stage)
         except ManifestError as error:
             return _unusable(str(error))
         except OSError as error:
             return _unusable(f"{name}: cannot be read: {error.strerror}")
-        manifest = found.manifest.under(self._settings().defaults)
-        invalid = problem_of(name, manifest, found.body) if stage is Stage.INBOX else ""
-        return self._said(found, manifest, invalid)
+        return self._said(found, problem_of(name, found.manifest, found.body) if stage is Stage.INBOX else "")
 
-    def _said(self, found: "JobFile", manifest: "Manifest", invalid: str) -> "Glimpse":
+    def _effective(self, found: "JobFile", name: str, stage: Stage) -> "JobFile":
+        from agent_queue.core.errors import ManifestError
+
+        try:
+            return self._meaning().effective(found, name)
+        except ManifestError:
+            if stage is Stage.INBOX:
+                raise
+            return self._meaning().without_profile(found)
+
+    def _said(self, found: "JobFile", invalid: str) -> "Glimpse":
+        manifest, meaning = found.manifest, self._meaning()
         return {
             "title": title_of(found.body), "engine": manifest.engine or "",
             "engine_class": manifest.engine_class or "", "profile": manifest.profile or "",
             "rank": manifest.priority.rank, "priority": manifest.priority.value,
-            "locks": [] if invalid else list(self._mutexes(manifest)), "deps": list(manifest.deps),
+            "engines": list(meaning.engines(manifest)), "locks": [] if invalid else list(meaning.mutexes(manifest)),
+            "deps": list(manifest.deps), "soft": manifest.deps_mode.value == "soft",
+            "key": manifest.idempotency_key or "",
             "tracker_item": manifest.tracker_item or "", "verify": bool(manifest.verify),
             "auto_promote": manifest.review_policy.auto, "invalid": invalid,
         }  # fmt: skip
@@ -104,6 +119,10 @@ class Answers:
         policy = Policy(verify=said["verify"], auto_promote=said["auto_promote"])
         return pending(Job(id=JobId(""), stage=Stage.REVIEW, past=History(kind=past["kind"])), policy)
 
+    def keyed(self, key: str) -> "JobId | None":
+        """The job that had this idempotency key first."""
+        return self._queue().keyed(key)
+
     def quiet_s(self, engine: str) -> float | None:
         """After how many seconds without output an engine's run is marked as stalled; None for never."""
         found = self._engine(engine)
@@ -112,8 +131,9 @@ class Answers:
 
 def _unusable(problem: str) -> "Glimpse":
     return {
-        "title": "", "engine": "", "engine_class": "", "profile": "", "rank": 0, "priority": "", "locks": [],
-        "deps": [], "tracker_item": "", "verify": False, "auto_promote": False, "invalid": problem,
+        "title": "", "engine": "", "engine_class": "", "profile": "", "rank": 0, "priority": "", "engines": [],
+        "locks": [], "deps": [], "soft": False, "key": "", "tracker_item": "", "verify": False, "auto_promote": False,
+        "invalid": problem,
     }  # fmt: skip
 
 

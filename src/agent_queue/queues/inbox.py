@@ -2,14 +2,17 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
+from agent_queue.core.errors import AqError
 from agent_queue.core.job import JobId, Stage
 from agent_queue.core.lifecycle import Job, by_hand
-from agent_queue.core.manifest import Manifest
+from agent_queue.core.meaning import Meaning
+from agent_queue.core.names import Names
 from agent_queue.core.schedule import Waiting
 from agent_queue.ports import Changes, FileChange, Invalid, Queue
-from agent_queue.queues.examine import Mutexes, bad_name, job_name, waiting_or_invalid
+from agent_queue.queues.examine import bad_name, circular_jobs, job_name, waiting_or_invalid
 from agent_queue.system.layout import SUFFIX, Layout
 
 SETTLED_S = 0.2
@@ -19,11 +22,11 @@ SETTLED_S = 0.2
 class Inbox:
     """Kept up to date by `look`, which is told which files changed, or looks at the names in every folder."""
 
-    def __init__(self, queue: Queue, layout: Layout, defaults: Manifest, mutexes: Mutexes) -> None:
+    def __init__(self, queue: Queue, layout: Layout, meaning: Meaning, names: Names) -> None:
         self._queue = queue
         self._layout = layout
-        self._defaults = defaults
-        self._mutexes = mutexes
+        self._meaning = meaning
+        self._names = names
         self._places: dict[str, tuple[JobId, Stage]] = {}
         """By id, ignoring case: two that differ in case only would share a branch on some systems."""
         self._waiting: dict[JobId, Waiting] = {}
@@ -35,7 +38,8 @@ class Inbox:
         self._started = False
 
     def invalid(self) -> list[Invalid]:
-        return [self._invalid[path] for path in sorted(self._invalid)]
+        circular = circular_jobs(self._waiting.values(), self._queue.named)
+        return sorted([*self._invalid.values(), *circular], key=lambda invalid: (invalid.stage.value, invalid.name))
 
     def look(self, files: Sequence[FileChange] | None) -> Changes:
         """Take in what changed. None, or an empty path among `files`, looks at the names in every folder."""
@@ -67,6 +71,10 @@ class Inbox:
             self._waiting.pop(job, None)
         if target is Stage.INBOX:
             self._returned.append(self._layout.job(Stage.INBOX, job))
+
+    def replaced(self, job: JobId) -> None:
+        """Remember that a waiting job was given another text by us."""
+        self._returned.append(self._layout.job(Stage.INBOX, job))
 
     def finished(self, job: JobId, origin: Stage, target: Stage) -> None:
         """Remember a move that was finished for a dead process. Nobody decided it here, so it is news to the inbox."""
@@ -137,11 +145,14 @@ class Inbox:
         self._places[job.casefold()] = (job, stage)
         self._invalid.pop(path, None)
         if stage is not Stage.INBOX:
+            self._learn(job)
             if self._waiting.pop(job, None) is not None:
                 found.gone.append(job)
             return
         try:
-            row = waiting_or_invalid(path, job, self._queue.past(job), self._defaults, self._mutexes)
+            rivals = self._names.rivals(job)
+            row = waiting_or_invalid(path, job, self._queue, self._meaning, self._names)
+            self._look_at(rivals - self._names.rivals(job))
         except FileNotFoundError:
             self._forget(path, job, stage, found)
             return
@@ -150,6 +161,18 @@ class Inbox:
         elif self._waiting.get(job) != row:
             self._waiting[job] = row
             found.waiting.append(row)
+
+    def _look_at(self, jobs: Iterable[JobId]) -> None:
+        """Read these files again: what stood in their way may be gone."""
+        for job in jobs:
+            if (path := self._layout.job(Stage.INBOX, job)) in self._invalid:
+                self._unsettled[path] = (-1, -1, 0.0)
+
+    def _learn(self, job: JobId) -> None:
+        """Have a job known by its key that never waited here: a person put it straight into a later stage."""
+        if not self._names.knows(job):
+            with suppress(AqError):
+                self._names.learn(job, self._queue.file(job).manifest)
 
     def _explained(self, job: JobId, stage: Stage, found: "_Found") -> bool:
         """Journal a person's `mv`. False when another process holds the job right now: ask again later."""
@@ -194,6 +217,7 @@ class Inbox:
         self._invalid.pop(path, None)
         if self._places.get(job.casefold()) == (job, stage):
             del self._places[job.casefold()]
+            self._look_at(self._names.rivals(job))
             copies = [other for other, it in self._invalid.items() if job_name(it.name.casefold()) == job.casefold()]
             self._unsettled.update(dict.fromkeys(copies, (-1, -1, 0.0)))  # one of them may be the job now
         if stage is Stage.INBOX and self._waiting.pop(job, None) is not None:

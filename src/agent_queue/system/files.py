@@ -128,6 +128,26 @@ class Disk:
         """Swap two files in one step."""
         self._calls.exchange(one, other)
 
+    def supplant(self, path: str, data: bytes, kept: str) -> None:
+        """Put a new text in the place of a file, and the old one at `kept`, which must be free. Both are flushed."""
+        temporary = self._written(data)
+        try:
+            self._calls.link(temporary, kept)
+        finally:
+            self._calls.unlink(temporary)
+        self.sync_folder(os.path.dirname(kept))
+        try:
+            self.exchange(kept, path)  # whatever lies there now is kept, also what was written a moment ago
+        except OSError as error:
+            if error.errno != errno.ENOTSUP:
+                raise
+            self._calls.unlink(kept)
+            self._calls.link(path, kept)
+            self.put(path, data)
+        self._announce(path)
+        self.sync_folder(os.path.dirname(kept))
+        self.sync_folder(os.path.dirname(path))
+
     def remove(self, path: str) -> None:
         """Remove a file; one that is gone is fine."""
         with suppress(FileNotFoundError):

@@ -1,7 +1,8 @@
 """Reading config.toml, and finding the queue's root."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from agent_queue.core.errors import SettingsError
@@ -36,12 +37,25 @@ def read(path: str) -> Mapping[str, Any]:
         raise SettingsError(f"{path}: {error}", hint="it must be TOML; see the configuration reference") from error
 
 
-def fingerprint(path: str, environment: Mapping[str, str]) -> str:
-    """Changes whenever the settings may have changed, without reading them."""
+def profile_folders(root: str, environment: Mapping[str, str]) -> list[str]:
+    """Where a person keeps profiles, in order of search; AGENT_QUEUE_PROFILES may name several, as PATH does."""
+    named = (part for part in environment.get("AGENT_QUEUE_PROFILES", "").split(os.pathsep) if part)
+    return [os.path.join(root, "profiles"), *(os.path.abspath(os.path.expanduser(part)) for part in named)]
+
+
+def fingerprint(path: str, profiles: Iterable[str], environment: Mapping[str, str]) -> str:
+    """Changes whenever the settings, or the profiles in these folders, may have changed; nothing is read."""
+    names = ("AGENT_QUEUE_ENGINE", "AGENT_QUEUE_VERIFY", "AGENT_QUEUE_STALL_MIN", "PATH")
+    stamps = [_stamp(path), *(environment.get(name, "") for name in names)]
+    for folder in profiles:
+        with suppress(OSError):
+            stamps += [f"{name}:{_stamp(os.path.join(folder, name))}" for name in sorted(os.listdir(folder))]
+    return "|".join(stamps)
+
+
+def _stamp(path: str) -> str:
     try:
         found = os.stat(path)
-        stamp = f"{found.st_mtime_ns}-{found.st_size}"
-    except FileNotFoundError:
-        stamp = "none"
-    names = ("AGENT_QUEUE_ENGINE", "AGENT_QUEUE_VERIFY", "AGENT_QUEUE_STALL_MIN")
-    return "|".join((stamp, *(environment.get(name, "") for name in names)))
+    except OSError:
+        return "none"
+    return f"{found.st_mtime_ns}-{found.st_size}"

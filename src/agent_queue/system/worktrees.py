@@ -3,10 +3,11 @@
 import os
 from contextlib import suppress
 
+from agent_queue.core.choices import Workspace
 from agent_queue.core.errors import AqError
 from agent_queue.core.history import History
 from agent_queue.core.job import JobId, snapshots_ref, wip_branch
-from agent_queue.core.manifest import Manifest, Workspace
+from agent_queue.core.manifest import Manifest
 from agent_queue.ports import Kept, Lock, Place, Plan
 from agent_queue.system.attach import WorkspaceError, alone, attach, common, refuse_if_elsewhere
 from agent_queue.system.checkpoint import checkpoint, present, snapshot

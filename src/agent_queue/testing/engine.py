@@ -58,13 +58,14 @@ class ScriptedReader:
 class ScriptedEngine:
     """Satisfies `ports.Engine`."""
 
-    def __init__(self, name: str = "scripted", *, silent: bool = False) -> None:
+    def __init__(self, name: str = "scripted", *, silent: bool = False, script: bool = False) -> None:
         self.name = name
         self.programs: tuple[str, ...] = (name,)
         self.bin_variable = f"{name.upper()}_BIN"
         self.environment: tuple[str, ...] = (f"{name.upper()}_*",)
         self.stop = StopWay()
         self.silent = silent
+        self.script = script
         self.hint = f"{name} is made of words; it cannot be installed"
 
     def command(self, assignment: Assignment, place: Place, host: Host) -> Command:  # noqa: ARG002 - the port's

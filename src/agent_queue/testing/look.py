@@ -1,12 +1,13 @@
 """What changed in a queue in memory since it was last looked at: who waits, what is invalid, what a person moved."""
 
-from collections.abc import Callable
-
 from agent_queue.core.board import Changes, Invalid
+from agent_queue.core.choices import DepsMode
+from agent_queue.core.dependencies import circles, circular, same_key
 from agent_queue.core.errors import ManifestError
 from agent_queue.core.job import JobId, Stage, bad_id, renamed
 from agent_queue.core.lifecycle import Job, by_hand
-from agent_queue.core.manifest import Manifest, parse
+from agent_queue.core.manifest import parse
+from agent_queue.core.meaning import Meaning
 from agent_queue.core.schedule import Waiting
 from agent_queue.ports import Queue
 from agent_queue.testing.machine import SUFFIX, Machine, place
@@ -22,13 +23,10 @@ def stem_of(name: str) -> str | None:
 class Look:
     """Compares all files with what it saw the last time: in memory that costs nothing."""
 
-    def __init__(
-        self, queue: Queue, machine: Machine, defaults: Manifest, mutexes: Callable[[Manifest], tuple[str, ...]]
-    ) -> None:
+    def __init__(self, queue: Queue, machine: Machine, meaning: Meaning) -> None:
         self._queue = queue
         self._machine = machine
-        self._defaults = defaults
-        self._mutexes = mutexes
+        self._meaning = meaning
         self._places: dict[str, str] = {}
         """Path by id, ignoring case."""
         self._waiting: dict[JobId, Waiting] = {}
@@ -65,6 +63,12 @@ class Look:
         self._places, self._waiting, self._started = places, waiting, True
         self._settled_at = -1 if again else self._machine.version
         return changes
+
+    def circular(self) -> list[Invalid]:
+        """The waiting jobs that wait for themselves."""
+        needs = {job: row.deps for job, row in self._waiting.items() if row.deps}
+        ways = circles(needs, self._queue.named)
+        return [Invalid(name=f"{job}{SUFFIX}", stage=Stage.INBOX, problem=circular(way)) for job, way in ways.items()]
 
     def moved(self, job: JobId, origin: Stage, target: Stage) -> None:
         """Remember a move of our own, so that the news of it is no news."""
@@ -103,19 +107,25 @@ class Look:
     def _examine(self, path: str, name: str, job: JobId, waiting: dict[JobId, Waiting]) -> None:
         file = self._machine.files[path]
         try:
-            read = parse(file.data, name)
+            read = self._meaning.effective(parse(file.data, name), name)
         except ManifestError as error:
             self._refuse(name, Stage.INBOX, str(error))
             return
-        manifest = read.manifest.under(self._defaults)
+        manifest = read.manifest
         missing = [key for key, value in (("cwd", manifest.cwd), ("body", read.body.strip())) if not value]
         missing += [] if manifest.engine or manifest.engine_class else ["engine"]
         if missing:
             self._refuse(name, Stage.INBOX, f"{name}:1:1: no {missing[0]}")
             return
+        key = read.manifest.idempotency_key
+        holder = self._queue.keyed(key) if key else None
+        if key and holder not in (None, job):
+            self._refuse(name, Stage.INBOX, f"{name}: {same_key(key, holder)}")
+            return
         waiting[job] = Waiting(
-            rank=manifest.priority.rank, age=file.written_ns, id=job, engine=manifest.engine or "",
-            locks=self._mutexes(manifest), deps=manifest.deps, next_eligible=self._queue.past(job).next_eligible,
+            rank=manifest.priority.rank, age=file.written_ns, id=job, engines=self._meaning.engines(manifest),
+            locks=self._meaning.mutexes(manifest), deps=manifest.deps, soft=manifest.deps_mode is DepsMode.SOFT,
+            next_eligible=self._queue.past(job).next_eligible,
         )  # fmt: skip
 
     def _refuse(self, name: str, stage: Stage, problem: str) -> None:

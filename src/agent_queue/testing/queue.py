@@ -1,14 +1,16 @@
 """A queue in memory, for tests of whatever uses a queue. It passes `QueueContract`, as the one in folders does."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 
 from agent_queue.core.board import Changes, FileChange, Invalid
 from agent_queue.core.errors import AqError
 from agent_queue.core.history import Entry, History, fold
 from agent_queue.core.job import JobId, Stage, bad_id
 from agent_queue.core.lifecycle import Job, Kind, Move
-from agent_queue.core.manifest import EMPTY, JobFile, Manifest, parse
+from agent_queue.core.manifest import JobFile, parse
+from agent_queue.core.meaning import Meaning
+from agent_queue.core.names import Names, Said
 from agent_queue.system import journal
 from agent_queue.testing.look import Look, stem_of
 from agent_queue.testing.machine import SUFFIX, Machine, place
@@ -56,20 +58,17 @@ class MemoryRunFolder:
 class MemoryQueue:
     """One process's view of the queue on a machine. Satisfies `ports.Queue`."""
 
-    def __init__(
-        self, machine: Machine, *, defaults: Manifest = EMPTY,
-        mutexes: Callable[[Manifest], tuple[str, ...]] = lambda manifest: manifest.lock,
-    ) -> None:  # fmt: skip
+    def __init__(self, machine: Machine, meaning: Meaning | None = None) -> None:
         self._machine = machine
-        self._defaults = defaults
-        self._look = Look(self, machine, defaults, mutexes)
+        self._meaning = meaning or Meaning()
+        self._look = Look(self, machine, self._meaning)
         self._locks: list[MemoryLock] = []
 
     def look(self, files: Sequence[FileChange] | None = None) -> Changes:  # noqa: ARG002 - it looks at all of them
         return self._look.look()
 
     def invalid(self) -> list[Invalid]:
-        return list(self._look.invalid)
+        return sorted([*self._look.invalid, *self._look.circular()], key=lambda problem: problem.name)
 
     def create(self, files: Sequence[tuple[JobId, bytes]]) -> list[bool]:
         made = []
@@ -82,6 +81,26 @@ class MemoryQueue:
 
     def taken(self, job: JobId) -> bool:
         return bool(self._stages(job)) or self._machine.read(_journal(job)) is not None
+
+    def named(self, name: str) -> JobId | None:
+        found = self.keyed(name)
+        if found is None and bad_id(name) is None and self._stages(JobId(name)):
+            return JobId(name)
+        return found
+
+    def keyed(self, key: str) -> JobId | None:
+        return next((job for job in Names(self._said).holders(key) if self._stages(job)), None)
+
+    def needs(self, job: JobId) -> tuple[str, ...]:
+        return Names(self._said).needs(job)
+
+    def replace(self, job: JobId, data: bytes, label: str) -> bool:
+        old = self._machine.read(_path(job, Stage.INBOX))
+        if old is None:
+            return False
+        self._machine.put(f"archive/{label}/{job}{SUFFIX}", old)
+        self._machine.put(_path(job, Stage.INBOX), data)
+        return True
 
     def jobs(self, *stages: Stage) -> list[Job]:
         return [Job(id=job, stage=stage, past=self.past(job)) for stage in stages for job in self.ids(stage)]
@@ -101,8 +120,7 @@ class MemoryQueue:
         data = self._machine.read(_path(job, found.stage)) if found else None
         if data is None:
             raise AqError(f"{job}: its file is gone")
-        read = parse(data, f"{job}{SUFFIX}")
-        return replace(read, manifest=read.manifest.under(self._defaults))
+        return self._meaning.effective(parse(data, f"{job}{SUFFIX}"), f"{job}{SUFFIX}")
 
     def lock(self, job: JobId, names: Iterable[str] = ()) -> MemoryLock | None:
         numbers = self._machine.take([f"job {job}", *(f"name {name}" for name in names)])
@@ -161,6 +179,14 @@ class MemoryQueue:
 
     def _rename(self, job: JobId, origin: Stage, target: Stage) -> bool:
         return self._machine.rename(_path(job, origin), _path(job, target))
+
+    def _said(self) -> Iterator[Said]:
+        for stage, name in self._machine.job_files():
+            file = self._machine.files[place(stage, name)]
+            with suppress(AqError):
+                said = parse(file.data, name).manifest
+                job, key = JobId(name.removesuffix(SUFFIX)), said.idempotency_key or ""
+                yield Said(stage is Stage.INBOX, file.written_ns, job, key, said.deps)
 
     def _stages(self, job: JobId) -> list[Stage]:
         return [stage for stage in Stage if _path(job, stage) in self._machine.files]

@@ -25,7 +25,7 @@ class LookRules(QueueRules):
         file = text(engine="pi", lock="[b, a]", deps="x", priority="high")
         change = self.person().write(Stage.INBOX, f"{A}.md", file)
         (row,) = self.seen(queue, news, change).waiting
-        assert (row.id, row.engine, set(row.locks), row.deps, row.rank) == (A, "pi", {"a", "b"}, ("x",), 1)
+        assert (row.id, row.engines, set(row.locks), row.deps, row.rank) == (A, ("pi",), {"a", "b"}, ("x",), 1)
         assert row.next_eligible == 0
         assert queue.past(A).seq == 0, "nothing is journaled of a job that only waits"
 

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha1
 
+from agent_queue.core.choices import Workspace
 from agent_queue.core.errors import AqError
 from agent_queue.core.history import History
 from agent_queue.core.job import JobId, wip_branch
-from agent_queue.core.manifest import Manifest, Workspace
+from agent_queue.core.manifest import Manifest
 from agent_queue.core.run import Kept, Place, Plan
 from agent_queue.ports import Lock
 from agent_queue.testing.machine import Machine

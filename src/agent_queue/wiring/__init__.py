@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from agent_queue.core.manifest import Manifest
+    from agent_queue.core.meaning import Meaning
     from agent_queue.core.settings import Settings
     from agent_queue.flow.loop import Report
     from agent_queue.flow.tools import Tools
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from agent_queue.queues.glance import Glance
     from agent_queue.system.offers import HostOffers
     from agent_queue.system.processes import MachineProcesses
+    from agent_queue.system.profiles import Profiles
     from agent_queue.system.worktrees import MachineWorkspaces
 
 ALL = "all"
@@ -57,15 +59,29 @@ class App:
         from agent_queue.queues.folders import FolderQueue
         from agent_queue.system.clock import MachineClock
 
-        return FolderQueue(self.layout, self.disk, MachineClock(), self.settings.defaults, self.mutexes)
+        return FolderQueue(self.layout, self.disk, MachineClock(), self.meaning)
+
+    @cached_property
+    def profiles(self) -> "Profiles":
+        from agent_queue.system.profiles import Profiles
+
+        return Profiles(settings_files.profile_folders(self.layout.root, self.environment))
+
+    @cached_property
+    def meaning(self) -> "Meaning":
+        from agent_queue.wiring.meaning import meaning
+
+        return meaning(self.settings, self.profiles, self.mutexes, lambda: self.tools)
 
     @cached_property
     def glance(self) -> "Glance":
         from agent_queue.queues.glance import Glance
         from agent_queue.queues.glimpse import Answers
 
-        answers = Answers(lambda: self.settings, self.mutexes, self.engine)
-        return Glance(self.layout, answers, settings_files.fingerprint(self.layout.settings, self.environment))
+        answers = Answers(lambda: self.settings, lambda: self.meaning, lambda: self.queue, self.engine)
+        profiles = settings_files.profile_folders(self.layout.root, self.environment)
+        stamp = settings_files.fingerprint(self.layout.settings, profiles, self.environment)
+        return Glance(self.layout, answers, stamp)
 
     def status(self) -> dict[str, Any]:
         """The whole queue as doors show it, told without the queue's own tools, which take time to import."""
@@ -126,8 +142,7 @@ class App:
             queue=self.queue, workspaces=self.workspaces, processes=self.processes, clock=MachineClock(),
             settings=self.settings, host=host.host(), environment=self.environment, engine=self.engine,
             program=host.find, child_environment=host.child_environment, side_files=host.side_files,
-            offers=self.offers.lookup, mutexes=self.mutexes, closed_lanes=self.closed_lanes, unmet=self.unmet,
-            tell=self.tell,
+            offers=self.offers.lookup, mutexes=self.mutexes, closed_lanes=self.closed_lanes, tell=self.tell,
         )  # fmt: skip
 
     def engine(self, name: str) -> "Engine | None":
@@ -165,16 +180,10 @@ class App:
 
         return tell(self.layout, signal.Signals[signal_name])
 
-    def unmet(self, dependency: str) -> str | None:
-        """Why a dependency is not met: it must have shipped."""
-        from agent_queue.core.job import JobId, bad_id
+    def unmet(self, name: str, soft: bool) -> str | None:
+        from agent_queue.flow.dependencies import unmet
 
-        if bad_id(dependency) is not None:
-            return "no job is called that"
-        stages = self.queue.stages(JobId(dependency))
-        if Stage.SHIPPED in stages:
-            return None
-        return stages[0].value if stages else "no job is called that"
+        return unmet(self.queue, name, soft)
 
     @contextmanager
     def intake(self) -> "Iterator[None]":
