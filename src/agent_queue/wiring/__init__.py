@@ -1,87 +1,25 @@
-"""The one place where names meet adapters: settings and a root become the tools that the story is told with."""
+"""What doors hold in their hands: one queue, with everything that can be asked of it or done to it."""
 
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from agent_queue.core.errors import AqError
 from agent_queue.core.job import Stage
-from agent_queue.system import settings_files
-from agent_queue.system.files import Disk
-from agent_queue.system.layout import Layout
-from agent_queue.wiring.engines import ENGINES, load
+from agent_queue.wiring.adapters import ALL, Adapters
+from agent_queue.wiring.engines import ENGINES
 
 __all__ = ["ALL", "ENGINES", "App", "opened"]
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from agent_queue.core.manifest import Manifest
-    from agent_queue.core.meaning import Meaning
-    from agent_queue.core.settings import Settings
     from agent_queue.flow.loop import Report
-    from agent_queue.flow.tools import Tools
-    from agent_queue.ports import Engine
-    from agent_queue.queues.folders import FolderQueue
-    from agent_queue.queues.glance import Glance
-    from agent_queue.system.offers import HostOffers
-    from agent_queue.system.processes import MachineProcesses
-    from agent_queue.system.profiles import Profiles
-    from agent_queue.system.worktrees import MachineWorkspaces
-
-ALL = "all"
-"""The name under which `lanes/` holds the pause of every engine."""
 
 
-class App:
-    """One queue and what is needed to work on it, made when first used: a list needs no YAML, no git, no engine."""
-
-    def __init__(self, root: str | None = None, tell: Callable[[str], None] = lambda _: None) -> None:
-        self.environment: Mapping[str, str] = dict(os.environ)
-        self.layout = Layout(settings_files.root(root, self.environment))
-        self.tell = tell
-        self._engines: dict[str, Engine | None] = {}
-
-    @cached_property
-    def settings(self) -> "Settings":
-        from agent_queue.core.settings import settings
-
-        return settings(settings_files.read(self.layout.settings), self.environment)
-
-    @cached_property
-    def disk(self) -> Disk:
-        return Disk(self.layout.scratch, durable=self.settings.run.durability == "full")
-
-    @cached_property
-    def queue(self) -> "FolderQueue":
-        from agent_queue.queues.folders import FolderQueue
-        from agent_queue.system.clock import MachineClock
-
-        return FolderQueue(self.layout, self.disk, MachineClock(), self.meaning)
-
-    @cached_property
-    def profiles(self) -> "Profiles":
-        from agent_queue.system.profiles import Profiles
-
-        return Profiles(settings_files.profile_folders(self.layout.root, self.environment))
-
-    @cached_property
-    def meaning(self) -> "Meaning":
-        from agent_queue.wiring.meaning import meaning
-
-        return meaning(self.settings, self.profiles, self.mutexes, lambda: self.tools)
-
-    @cached_property
-    def glance(self) -> "Glance":
-        from agent_queue.queues.glance import Glance
-        from agent_queue.queues.glimpse import Answers
-
-        answers = Answers(lambda: self.settings, lambda: self.meaning, lambda: self.queue, self.engine)
-        profiles = settings_files.profile_folders(self.layout.root, self.environment)
-        stamp = settings_files.fingerprint(self.layout.settings, profiles, self.environment)
-        return Glance(self.layout, answers, stamp)
+class App(Adapters):
+    """One queue and what doors do with it."""
 
     def status(self) -> dict[str, Any]:
         """The whole queue as doors show it, told without the queue's own tools, which take time to import."""
@@ -107,62 +45,6 @@ class App:
             waiting = frozenset(row["id"] for row in rows if not row["pending"] and not row["verify"])
         return of_all(ledger.pasts(), stages, waiting, by=By(by), since=since, most=most)
 
-    @cached_property
-    def processes(self) -> "MachineProcesses":
-        from agent_queue.system.processes import MachineProcesses
-
-        return MachineProcesses(self.disk)
-
-    @cached_property
-    def workspaces(self) -> "MachineWorkspaces":
-        from agent_queue.system.worktrees import MachineWorkspaces
-
-        return MachineWorkspaces(self.layout.work)
-
-    @cached_property
-    def offers(self) -> "HostOffers":
-        from agent_queue.system.offers import HostOffers
-
-        return HostOffers(f"{self.layout.own}/host.json", Disk(self.layout.scratch, durable=False), self.installed)
-
-    def installed(self) -> dict[str, str]:
-        """The engines of this host with their programs."""
-        from agent_queue.flow.choose_engine import find_program
-
-        found = {name: find_program(name, engine, self.tools) for name in ENGINES if (engine := self.engine(name))}
-        return {name: program for name, program in found.items() if program is not None}
-
-    @cached_property
-    def tools(self) -> "Tools":
-        from agent_queue.flow.tools import Tools
-        from agent_queue.system import host
-        from agent_queue.system.clock import MachineClock
-
-        return Tools(
-            queue=self.queue, workspaces=self.workspaces, processes=self.processes, clock=MachineClock(),
-            settings=self.settings, host=host.host(), environment=self.environment, engine=self.engine,
-            program=host.find, child_environment=host.child_environment, side_files=host.side_files,
-            offers=self.offers.lookup, mutexes=self.mutexes, closed_lanes=self.closed_lanes, tell=self.tell,
-        )  # fmt: skip
-
-    def engine(self, name: str) -> "Engine | None":
-        """An adapter by name, by an installed entry point, or as `module:Class`; None when there is none."""
-        if name not in self._engines:
-            self._engines[name] = load(name)
-        return self._engines[name]
-
-    def mutexes(self, manifest: "Manifest") -> tuple[str, ...]:
-        from agent_queue.core.schedule import mutexes
-
-        plan = self.workspaces.plan(manifest)
-        return mutexes(manifest.lock, place=plan.repository or plan.cwd, in_place=not plan.worktree)
-
-    def closed_lanes(self) -> dict[str, str]:
-        """Engines that a person paused."""
-        names = sorted(os.listdir(f"{self.layout.root}/lanes"))
-        engines = (name.removesuffix(".paused") for name in names if name.endswith(".paused"))
-        return {"*" if engine == ALL else engine: "paused" for engine in engines}
-
     def pause(self, engine: str | None, *, paused: bool) -> None:
         """Let an engine, or all of them, start no more jobs; or undo that. What runs, runs on."""
         path = self.layout.lane(engine or ALL)
@@ -179,11 +61,6 @@ class App:
         from agent_queue.system.supervisor import tell
 
         return tell(self.layout, signal.Signals[signal_name])
-
-    def unmet(self, name: str, soft: bool) -> str | None:
-        from agent_queue.flow.dependencies import unmet
-
-        return unmet(self.queue, name, soft)
 
     @contextmanager
     def intake(self) -> "Iterator[None]":
