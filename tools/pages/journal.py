@@ -64,8 +64,8 @@ KINDS = {
     Kind.REBORN: "put back into the inbox by hand after it had shipped: a new life, a new branch",
 }  # fmt: skip
 NOT_WRITERS = (
-    "core/history.py", "flow/views.py", "core/manifest.py", "system/shim.py", "system/processes.py",
-    "system/supervisor.py", "system/kernel.py",
+    "core/history.py", "core/insights.py", "core/rollup.py", "flow/views.py", "core/manifest.py", "system/shim.py",
+    "system/processes.py", "system/supervisor.py", "system/kernel.py",
 )  # fmt: skip
 """They name these keys, and write them elsewhere or not at all."""
 

@@ -20,10 +20,10 @@ LOOK_S = 0.1
 @click.option("-f", "--follow", is_flag=True, help="Go on as it grows, until the run ends.")
 @click.option("--run", type=int, metavar="N", help="An earlier run; else the latest.")
 @click.option("--verify", is_flag=True, help="What the verify commands printed.")
-@click.option("--raw", is_flag=True, help="The bytes as they are, not made readable.")
+@click.option("--raw", is_flag=True, help="The bytes as they are, secrets too.")
 @click.pass_obj
 def command(root: str | None, *, job: str, follow: bool, run: int | None, verify: bool, raw: bool) -> None:
-    """What a job's agent said and did."""
+    """What a job's agent said and did. Known secrets, and what looks like a key, are not shown; --raw shows all."""
     app = opened(root)
     found = app.queue.job(named(app.queue, job))
     assert found is not None
@@ -41,12 +41,12 @@ def command(root: str | None, *, job: str, follow: bool, run: int | None, verify
             sys.stdout.buffer.write(chunk)
             sys.stdout.buffer.flush()
     elif reader is None:
-        for text in texts(data):
+        for text in app.redaction.stream(texts(data)):
             click.echo(plain(text), nl=False)
     else:
         screen = Screen.here()
         for event in events(data, reader):
-            click.echo(event_text(event.kind, event.text, screen))
+            click.echo(event_text(event.kind, app.redaction.text(event.text), screen))
     if not log.folder.written_at(log.name):
         chatter("nothing was printed yet" if not ended() else "nothing was printed")
 

@@ -16,6 +16,7 @@ from agent_queue.core.outcome import Broke, Done, Exit, Failure, Held, Outcome, 
 from agent_queue.core.recovery import Repair
 from agent_queue.flow.beats import beat, beats
 from agent_queue.flow.launch import Opened, launch, opened_in, to_json, with_hint
+from agent_queue.flow.secrets import without_secrets
 from agent_queue.flow.tools import Deed, Run, Steps, Tools, Watch, hold, policy_of, run_folder
 from agent_queue.flow.verify import verify
 from agent_queue.ports import Ending, Kept, Reader, RunFolder
@@ -43,6 +44,7 @@ def work(run: Run, tools: Tools, repair: Repair | None = None) -> Steps[Move]:
 def conclude(run: Run, tools: Tools, outcome: Outcome) -> Move:
     """Write down how it ended, for people, and say where the job goes."""
     run.job = replace(run.job, past=tools.queue.past(run.id))  # the run's own notes are in it by now
+    outcome = without_secrets(outcome, tools.environment, tools.settings)
     move = decide(run.job, outcome, policy_of(run.manifest, tools.settings), tools.clock.now(), tools.clock.roll())
     record = {"kind": type(outcome).__name__.lower(), "result": move.result, "reason": move.reason,
               "failure": move.failure, "to": move.target}  # fmt: skip

@@ -21,8 +21,9 @@ from agent_queue.system.layout import SUFFIX, Layout
 if TYPE_CHECKING:
     from agent_queue.core.board import Board, Row, Work
 
-VERSION = 5
+VERSION = 6
 RECENT = 20
+LONGEST_REASON = 400
 SURE_NS = 2_000_000_000
 """A folder's time is trusted only when it was this long past at the time of the listing: clocks tick coarsely."""
 
@@ -133,8 +134,7 @@ class Glance:
             return old
         self._news = True
         said = old[4] if old and old[0] == stamp else list(self._answers.glimpse(path, name, stage).values())
-        runs = f"{self._layout.root}/runs/{job}"
-        past = old[5] if old and old[1] == grown else self._answers.past(journal, runs) if grown else None
+        past = old[5] if old and old[1] == grown else self._answers.past(journal) if grown else None
         pending = stage is Stage.REVIEW and self._answers.pending(dict(zip(KEYS, said, strict=True)), past or NEW)
         also = [final.value for final in FINAL if final is not stage and self._lies(final, name)]
         return [stamp, grown, pending, also, said, past]
@@ -150,10 +150,16 @@ class Glance:
             pending=entry[2],
             also=entry[3],
             work=None,
+            reason=self._reason(job, row["run"]) if stage is Stage.FAILED and row["run"] else "",
         )
         if row["run"] and (stage is Stage.BUILDING or row["pending"]):
             row["work"] = self._work(row)
         return cast("Row", row)
+
+    def _reason(self, job: JobId, run: int) -> str:
+        """Why its last run ended. It may quote the agent, so it is not kept in the cache."""
+        outcome = records.read_object(f"{self._layout.run(job, run)}/outcome.json") or {}
+        return str(outcome.get("reason") or "")[:LONGEST_REASON]
 
     def _work(self, row: dict[str, Any]) -> "Work":
         """What the record folder of its agent, or of the latest try of its verify, tells."""

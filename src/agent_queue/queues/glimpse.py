@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from agent_queue.core.job import Stage
 from agent_queue.system.layout import SUFFIX
-from agent_queue.system.records import read_object
 
 if TYPE_CHECKING:
     from agent_queue.core.board import Glimpse
@@ -29,11 +28,10 @@ STATE = (
 
 NEW: dict[str, Any] = {
     "run": 0, "attempts": 0, "next_eligible": 0.0, "lies": "", "kind": "", "skipped": 0, "state": {}, "figures": {},
-    "reason": "",
 }  # fmt: skip
 """The past of a job that has none."""
 
-LONGEST_TITLE, LONGEST_REASON = 120, 400
+LONGEST_TITLE = 120
 
 
 class Answers:
@@ -90,8 +88,8 @@ class Answers:
             "auto_promote": manifest.review_policy.auto, "invalid": invalid,
         }  # fmt: skip
 
-    def past(self, path: str, runs: str) -> dict[str, Any]:
-        """What a journal says, as far as lists show it, and why the last run ended. `runs` holds the job's runs."""
+    def past(self, path: str) -> dict[str, Any]:
+        """What a journal says, as far as lists show it."""
         from agent_queue.core.history import fold
         from agent_queue.core.insights import figures
         from agent_queue.system.journal import entries
@@ -107,7 +105,6 @@ class Answers:
             "lies": past.stage.value if past.stage else "", "kind": past.kind, "skipped": past.skipped,
             "state": {key: past.state[key] for key in STATE if key in past.state},
             "figures": figures(found),
-            "reason": str((read_object(f"{runs}/{past.run}/outcome.json") or {}).get("reason") or "")[:LONGEST_REASON],
         }  # fmt: skip
 
     def pending(self, said: Mapping[str, Any], past: Mapping[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from agent_queue.core.errors import AqError
@@ -15,6 +16,7 @@ __all__ = ["ALL", "ENGINES", "App", "opened"]
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from agent_queue.core.redaction import Redaction
     from agent_queue.flow.loop import Report
 
 
@@ -44,6 +46,13 @@ class App(Adapters):
             rows = [row for row in self.glance.board()["rows"] if row["stage"] is Stage.REVIEW]
             waiting = frozenset(row["id"] for row in rows if not row["pending"] and not row["verify"])
         return of_all(ledger.pasts(), stages, waiting, by=By(by), since=since, most=most)
+
+    @cached_property
+    def redaction(self) -> "Redaction":
+        """What takes secrets out of a text that is shown."""
+        from agent_queue.flow.secrets import redaction
+
+        return redaction(self.environment, self.settings)
 
     def pause(self, engine: str | None, *, paused: bool) -> None:
         """Let an engine, or all of them, start no more jobs; or undo that. What runs, runs on."""
