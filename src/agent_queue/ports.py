@@ -42,7 +42,10 @@ class Reader(Protocol):
     def feed(self, data: bytes) -> Iterable[Event]: ...
     def sidecar(self, name: str, data: bytes) -> None: ...
     def facts(self) -> Mapping[str, Any]:
-        """State keys that the output told so far, e.g. `resume_id` and `model`."""
+        """State keys that the output told so far, e.g. `resume_id` and `model`.
+
+        `resume_id` is None when the program said that it does not know the conversation it was to go on with.
+        """
 
     def ending(self, ending: Ending) -> Outcome: ...
 
@@ -62,6 +65,7 @@ class Engine(Protocol):
     """True when the program may print nothing while it works: silence is then no sign of a stall."""
     script: bool
     """True when it runs the job's body as a program: then nothing may stand before it in the prompt."""
+
     hint: str
     """How to get the program, for people who do not have it."""
 
@@ -87,6 +91,9 @@ class RunFolder(Protocol):
     def write(self, name: str, data: bytes, *, durable: bool = False) -> None: ...
     def log(self, name: str, offset: int, limit: int) -> bytes:
         """Up to `limit` bytes of a log from `offset` on; b'' at its end or when there is none."""
+
+    def tail(self, name: str, limit: int) -> bytes:
+        """The last bytes of a log, at most `limit`; b'' when there is none."""
 
     def written_at(self, name: str) -> float | None:
         """When a log last grew, epoch seconds; None when there is none."""
@@ -160,6 +167,9 @@ class Workspaces(Protocol):
     def keep(self, job: JobId, place: Place, why: str, lock: Lock) -> Kept: ...
     def beat(self, job: JobId, place: Place) -> None:
         """Save what lies there beside the branch, while an agent works in it."""
+
+    def summary(self, place: Place) -> str:
+        """The diffstat of what a run begins with against the job's base; '' when that is nothing."""
 
     def close(self, job: JobId, past: History) -> str:
         """Remove the worktree when everything in it is on the branch; returns why it was left, or ''."""

@@ -78,7 +78,9 @@ def test_the_body_reaches_the_agent_verbatim_on_its_standard_input(aq: Aq, jobs:
     agent.plays("cat > prompt.txt")
     job = jobs.add("verbatim", body, engine="claude")
     aq("run", "--once")
-    assert (jobs.queue / "work" / job / "prompt.txt").read_text() == f"{body}\n"
+    preface = (jobs.run_folder(job) / "preface.md").read_text()
+    assert (jobs.queue / "work" / job / "prompt.txt").read_text() == f"{preface}\n---\n\n{body}\n"
+    assert len(preface) < 500
 
 
 def test_verify_fails_then_passes_on_the_retry_which_finds_the_work_of_the_first_run(aq: Aq, jobs: Jobs) -> None:

@@ -7,6 +7,7 @@ import pytest
 from agent_queue.core.errors import AqError
 from agent_queue.core.job import JobId, Stage
 from agent_queue.core.outcome import Failure
+from agent_queue.core.preface import RULE
 from agent_queue.flow.admit import admit
 from agent_queue.flow.run_one import work
 from agent_queue.testing.engine import ScriptedEngine
@@ -40,7 +41,9 @@ def test_an_agent_is_given_its_place_its_prompt_and_its_limits(world: World) -> 
     assert start.cwd == "/work/a/sub"
     assert (start.deadline_s, start.deadline_why, start.grace_s) == (7200, "timeout", 10)
     assert start.stdin == "runs/a/1/prompt.md"
-    assert world.file(start.stdin) == "Mend it.\n"
+    preface = world.file("runs/a/1/preface.md")
+    assert world.file(start.stdin) == f"{preface}{RULE}Mend it.\n"
+    assert "on the branch aq/wip/a" in preface
     assert {name: start.env[name] for name in ("AQ_JOB_ID", "PATH", "SCRIPTED_KEY")} == {
         "AQ_JOB_ID": "a", "PATH": "/bin", "SCRIPTED_KEY": "k"
     }  # fmt: skip

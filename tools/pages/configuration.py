@@ -81,7 +81,8 @@ reorders. A class of your own is one more line, and a line here beats the one sh
 
 `pass = ["GH_TOKEN"]` names further variables of the supervisor's environment; a trailing `*` matches any ending. What
 the agent, and the verify after it, see without being asked: {", ".join(f"`{name}`" for name in INHERITED)};
-`AQ_JOB_ID` and `AQ_RUN` of the run; and, the agent alone, the variables of its program named below. Everything else is
+`AQ_JOB_ID` and `AQ_RUN` of the run; and, the agent alone, the variables of its program named below and `AQ_PREFACE`, a
+file that holds what stands before the body in its prompt. Everything else is
 dropped; the names of what was are in `runs/JOB/RUN/dropped.json`.
 
 ## Environment

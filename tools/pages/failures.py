@@ -46,7 +46,8 @@ STOPS = {
     StopReason.TERMINATED: "somebody else told the shim to end, e.g. a shutdown of the machine",
 }
 FAULTS = {Fault.JOB: "the job's", Fault.LANE: "the model service's", Fault.MACHINE: "the machine's"}
-DEFINED_IN = ("core/outcome.py", "core/job.py", "core/fields.py")
+DEFINED_IN = ("core/outcome.py", "core/job.py", "core/fields.py", "core/preface.py")
+"""Where every member is named, whether or not anything leads to it."""
 
 
 def page() -> str:

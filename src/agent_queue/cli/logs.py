@@ -6,7 +6,7 @@ import click
 
 from agent_queue.cli.options import chatter, job_argument
 from agent_queue.cli.screen import Screen, event_text, plain
-from agent_queue.flow.launch import opened_in
+from agent_queue.flow.opened import opened_in
 from agent_queue.flow.requests import named
 from agent_queue.flow.views_log import Log, chunks, events, log_of, over, texts
 from agent_queue.ports import Reader

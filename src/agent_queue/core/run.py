@@ -46,6 +46,8 @@ class Place:
     """The commit that the job's branch started from."""
     start: str | None = None
     """The tree that this run began with; what differs from it at the end was changed by this run."""
+    lost: tuple[str, ...] = ()
+    """What of earlier runs' work could not be brought back, a sentence each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

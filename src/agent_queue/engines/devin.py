@@ -13,8 +13,8 @@ class Devin:
     environment: tuple[str, ...] = ("DEVIN_*", "WINDSURF_API_KEY")
     stop = StopWay()
     silent = True
-    script = False
     """It prints its answer when it is done, as plain text, and neither a session id nor usage."""
+    script = False
     hint = "curl -fsSL https://cli.devin.ai/install.sh | bash, then log in once with `devin auth login`"
 
     def command(self, assignment: Assignment, place: Place, host: Host) -> Command:  # noqa: ARG002

@@ -1,33 +1,25 @@
 """The beginning of a run: its workspace, its files, its command, its process."""
 
-import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from agent_queue.core.errors import AqError
 from agent_queue.core.history import Entry
 from agent_queue.core.manifest import render
 from agent_queue.core.outcome import Outcome, Refused, StopReason, of_stop
+from agent_queue.core.preface import prefaced
 from agent_queue.core.profile import prompt
 from agent_queue.core.settings import engine_settings
+from agent_queue.flow.before import before, conversation_of, preface_of
 from agent_queue.flow.choose_engine import Chosen, choose
+from agent_queue.flow.opened import Opened, keep, to_json
 from agent_queue.flow.tools import Deed, Run, Steps, Tools
-from agent_queue.ports import Assignment, Place, RunFolder, Start
+from agent_queue.ports import Assignment, Lock, Place, RunFolder, Start
 
 JOB = "job.md"
 """The job as this run was claimed with it, defaults filled in: later edits of its file hold from the next claim."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """What a run was started with, as `place.json` keeps it for whoever takes the run up again."""
-
-    place: Place
-    marker: str
-    session: str
-    engine: str
-    sidecars: tuple[str, ...] = ()
-    """Globs of the side files in which the program tells more than on its output."""
+PREFACE = "preface.md"
+"""What stands before the body in the prompt; AQ_PREFACE names it to an agent whose prompt is a program."""
 
 
 def launch(run: Run, tools: Tools, folder: RunFolder) -> Steps[Opened | Outcome]:
@@ -35,21 +27,23 @@ def launch(run: Run, tools: Tools, folder: RunFolder) -> Steps[Opened | Outcome]
     chosen = choose(run.manifest, tools)
     if isinstance(chosen, Refused):
         return chosen
-    lock, past = run.lock, run.job.past
+    lock, found = run.lock, before(run, tools)
     assert lock is not None
-    if run.plan.repository is None:
-        place = tools.workspaces.open(run.id, run.plan, past, lock, run.manifest)
-    else:
-        place = yield Deed(lambda: tools.workspaces.open(run.id, run.plan, past, lock, run.manifest))
-    opened = Opened(place=place, marker=tools.clock.token(), session=tools.clock.token(), engine=chosen.name)
+    place, summary = yield from _workspace(run, tools, lock)
+    opened = Opened(
+        place=place, marker=tools.clock.token(), session=tools.clock.token(), engine=chosen.name,
+        resumed=conversation_of(run, chosen.name, place, found),
+    )  # fmt: skip
     assignment = _assignment(run, tools, folder, chosen.program, opened)
     start, dropped = _command(run, tools, folder, chosen, opened, assignment)
     opened = replace(opened, sidecars=chosen.engine.sidecars(assignment, place, start.env))
-    folder.write("place.json", to_json(asdict(opened)))
+    keep(folder, opened)
     folder.write("manifest.json", to_json(run.manifest.to_json()))
     folder.write(JOB, render(run.manifest, run.body).encode(errors="surrogateescape"))
-    told = run.body if chosen.engine.script else prompt(run.persona, run.body)
-    folder.write("prompt.md", told.encode(errors="surrogateescape"))
+    told = preface_of(run, opened, found, summary)
+    folder.write(PREFACE, told.encode())
+    whole = run.body if chosen.engine.script else prefaced(told, prompt(run.persona, run.body))
+    folder.write("prompt.md", whole.encode(errors="surrogateescape"))
     stopped = tools.processes.stopped(folder.path)
     if stopped is not None:
         return of_stop(stopped, tools.clock.now())
@@ -60,6 +54,17 @@ def launch(run: Run, tools: Tools, folder: RunFolder) -> Steps[Opened | Outcome]
     return opened
 
 
+def _workspace(run: Run, tools: Tools, lock: Lock) -> Steps[tuple[Place, str]]:
+    """Have the job's workspace, and the diffstat of what earlier runs or the person left in it."""
+
+    def made() -> tuple[Place, str]:
+        place = tools.workspaces.open(run.id, run.plan, run.job.past, lock, run.manifest)
+        looked_at = run.job.past.run > 1 or not run.plan.worktree  # a new worktree is as its base is
+        return place, tools.workspaces.summary(place) if looked_at else ""
+
+    return made() if run.plan.repository is None else (yield Deed(made))
+
+
 def _command(
     run: Run, tools: Tools, folder: RunFolder, chosen: Chosen, opened: Opened, assignment: Assignment
 ) -> tuple[Start, list[str]]:
@@ -68,7 +73,7 @@ def _command(
     command = engine.command(assignment, opened.place, tools.host)
     patterns = (*engine.environment, *tools.settings.env_pass)
     seen, dropped = tools.child_environment(tools.environment, patterns)
-    marks = {"AQ_JOB_ID": run.id, "AQ_RUN": opened.marker}
+    marks = {"AQ_JOB_ID": run.id, "AQ_RUN": opened.marker, "AQ_PREFACE": folder.path_of(PREFACE)}
     deadline_s, why = deadline(run)
     start = Start(
         folder=folder.path, log=folder.path_of("agent.log"), cwd=opened.place.cwd, argv=command.argv,
@@ -83,7 +88,7 @@ def _assignment(run: Run, tools: Tools, folder: RunFolder, program: str, opened:
     return Assignment(
         job=run.id, run=run.job.past.run, program=program, manifest=run.manifest,
         model=run.manifest.model or said.model, args=(*said.args, *run.manifest.args), folder=folder.path,
-        prompt_file=folder.path_of("prompt.md"), session=opened.session,
+        prompt_file=folder.path_of("prompt.md"), session=opened.session, resume_id=opened.resumed,
     )  # fmt: skip
 
 
@@ -95,21 +100,12 @@ def deadline(run: Run) -> tuple[float | None, StopReason]:
     return timeout, StopReason.TIMEOUT
 
 
-def opened_in(folder: RunFolder) -> Opened | None:
-    """What a run was started with; None when it never came that far, or its record was torn by a power cut."""
-    try:
-        value = json.loads(folder.read("place.json") or b"")
-    except ValueError:
-        return None
-    return Opened(**{**value, "place": Place(**value["place"]), "sidecars": tuple(value["sidecars"])})
-
-
 def _started(run: Run, opened: Opened, now: datetime) -> Entry:
     place = opened.place
     branch = {"wip_branch": place.branch, "wip_base": place.base} if place.branch else {}
     return {
         "event": "started", "run": run.job.past.run, "engine": opened.engine, "started_at": now.timestamp(),
-        "fresh": False, **branch,
+        "resume_id": opened.resumed, "fresh": False, **branch,
     }  # fmt: skip
 
 
@@ -117,8 +113,3 @@ def with_hint(error: AqError | OSError) -> str:
     """What went wrong, with what to do about it."""
     hint = error.hint if isinstance(error, AqError) else ""
     return f"{error} ({hint})" if hint else str(error)
-
-
-def to_json(value: object) -> bytes:
-    """A record for a run folder, readable by people too."""
-    return json.dumps(value, indent=1, ensure_ascii=False).encode(errors="surrogateescape") + b"\n"

@@ -15,7 +15,9 @@ from agent_queue.core.lifecycle import Move, decide
 from agent_queue.core.outcome import Broke, Done, Exit, Failure, Held, Outcome, StopReason, of_stop
 from agent_queue.core.recovery import Repair
 from agent_queue.flow.beats import beat, beats
-from agent_queue.flow.launch import Opened, launch, opened_in, to_json, with_hint
+from agent_queue.flow.before import REFUSED
+from agent_queue.flow.launch import launch, with_hint
+from agent_queue.flow.opened import Opened, opened_in, to_json
 from agent_queue.flow.secrets import without_secrets
 from agent_queue.flow.tools import Deed, Run, Steps, Tools, Watch, hold, policy_of, run_folder
 from agent_queue.flow.verify import verify
@@ -131,7 +133,17 @@ def _end(run: Run, tools: Tools, folder: RunFolder) -> Steps[Outcome]:
     if note and isinstance(outcome, Done):
         outcome = Broke(kind=Failure.SETUP, reason=f"its work could not be saved on its branch: {note}")
     tools.queue.note(run.id, _ended(tools.clock.now(), stopped, exit_, reader, kept), durable=False)
+    if isinstance(outcome, Broke) and stopped is None and _resume_refused(opened, reader):
+        folder.write(REFUSED, b"")
+        return Held(
+            reason="the program no longer knows its conversation; it begins a new one", lane="", until=tools.clock.now()
+        )
     return outcome
+
+
+def _resume_refused(opened: Opened, reader: Reader | None) -> bool:
+    """True when the program was to go on with a conversation and said that there is none."""
+    return opened.resumed is not None and reader is not None and reader.facts().get("resume_id", "") is None
 
 
 def _read(tools: Tools, folder: RunFolder, opened: Opened) -> Steps[Reader | None]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from agent_queue.core.outcome import Broke, Done, Failure, Outcome, StopReason, of_stop
 from agent_queue.core.recovery import Repair
-from agent_queue.flow.launch import opened_in
+from agent_queue.flow.opened import opened_in
 from agent_queue.flow.tools import Abandoned, Deed, Run, Steps, Tools, Watch, hold, run_folder
 from agent_queue.ports import Place, RunFolder, Start
 

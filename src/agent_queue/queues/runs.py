@@ -44,6 +44,15 @@ class FileRunFolder:
         except FileNotFoundError:
             return b""
 
+    def tail(self, name: str, limit: int) -> bytes:
+        """The last bytes of a log, at most `limit`."""
+        try:
+            with open(self.path_of(name), "rb") as file:
+                file.seek(max(file.seek(0, os.SEEK_END) - limit, 0))
+                return file.read(limit)
+        except FileNotFoundError:
+            return b""
+
     def written_at(self, name: str) -> float | None:
         """When a log last grew, epoch seconds; None when it is not there."""
         try:

@@ -64,6 +64,12 @@ def difference(folder: str, worktree: str, base: str, tip: str, form: Form) -> D
     )  # fmt: skip
 
 
+def summary(folder: str, base: str, tree: str) -> str:
+    """The diffstat of a tree against a commit, its first 40 files; '' when they are the same or one is not there."""
+    how = (*PLAIN, "--color=never", "--stat=100,70,40")
+    return (_git(folder, "diff", *how, base, tree, "--", check=False) or b"").decode(errors="replace")
+
+
 def _parts(data: bytes) -> list[str]:
     return [os.fsdecode(part) for part in data.split(b"\0") if part]
 

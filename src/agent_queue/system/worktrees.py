@@ -11,7 +11,7 @@ from agent_queue.core.manifest import Manifest
 from agent_queue.ports import Kept, Lock, Place, Plan
 from agent_queue.system.attach import WorkspaceError, alone, attach, common, refuse_if_elsewhere
 from agent_queue.system.checkpoint import checkpoint, present, snapshot
-from agent_queue.system.difference import Difference, Form, difference
+from agent_queue.system.difference import Difference, Form, difference, summary
 from agent_queue.system.git import Git, GitError, repository
 
 
@@ -92,6 +92,12 @@ class MachineWorkspaces:
         if place.root is not None and place.branch is not None:
             message = f"aq snapshot: {job}"
             snapshot(Git(place.root), ref=snapshots_ref(place.branch), branch=place.branch, message=message)
+
+    def summary(self, place: Place) -> str:
+        """Told from trees that git holds: no file of the workspace is read, and so no filter runs."""
+        if place.root is None or place.base is None or place.start is None:
+            return ""
+        return summary(place.root, place.base, place.start)
 
     def close(self, job: JobId, past: History) -> str:
         """Remove the worktree when its every tracked and untracked file is on the branch; else say why it stays."""

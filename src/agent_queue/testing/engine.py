@@ -13,7 +13,7 @@ class ScriptedReader:
     """Satisfies `ports.Reader`. Lines of these forms mean something, all others are text:
 
     `held SECONDS REASON`: the outcome is a hold for so long. `broke FAILURE REASON`: it is this failure, e.g. timeout.
-    `fact KEY VALUE`: a state key of the journal.
+    `fact KEY VALUE`: a state key of the journal. `unknown`: the conversation to go on with is not known here.
     """
 
     def __init__(self, lane: str) -> None:
@@ -49,6 +49,8 @@ class ScriptedReader:
         if word in ("held", "broke"):
             self._said = (word, first, rest)
             return Event(EventKind.ERROR, line)
+        if word == "unknown":
+            self._facts["resume_id"] = None
         if word == "fact" and first in STATE_KEYS:
             self._facts[first] = int(rest) if rest.isdigit() else rest
             return Event(EventKind.NOTE, line)
@@ -69,7 +71,8 @@ class ScriptedEngine:
         self.hint = f"{name} is made of words; it cannot be installed"
 
     def command(self, assignment: Assignment, place: Place, host: Host) -> Command:  # noqa: ARG002 - the port's
-        return Command(argv=(assignment.program, *assignment.args), stdin=assignment.prompt_file)
+        resumed = ("--resume", assignment.resume_id) if assignment.resume_id else ()
+        return Command(argv=(assignment.program, *resumed, *assignment.args), stdin=assignment.prompt_file)
 
     def sidecars(self, assignment: Assignment, place: Place, env: Mapping[str, str]) -> tuple[str, ...]:  # noqa: ARG002
         return ()

@@ -50,6 +50,9 @@ class MemoryRunFolder:
     def log(self, name: str, offset: int, limit: int) -> bytes:
         return (self.read(name) or b"")[offset : offset + limit]
 
+    def tail(self, name: str, limit: int) -> bytes:
+        return (self.read(name) or b"")[-limit:]
+
     def written_at(self, name: str) -> float | None:
         file = self._machine.files.get(self.path_of(name))
         return file.written_ns / 1e9 if file else None

@@ -83,6 +83,11 @@ class FakeWorkspaces:
         assert place.root is not None
         self.beats.append((job, dict(self.trees[place.root])))
 
+    def summary(self, place: Place) -> str:
+        tree = self.trees[place.root] if place.root else {}
+        base = self.branches[place.branch][0] if place.branch else {}
+        return "".join(f" {path} | changed\n" for path in sorted({*tree, *base}) if tree.get(path) != base.get(path))
+
     def close(self, job: JobId, past: History) -> str:
         self._refuse("close")
         tree = self.trees.get(f"/work/{job}")
