@@ -10,8 +10,9 @@ from typing import Any
 from agent_queue.core.job import JobId, Stage
 from agent_queue.core.lifecycle import Move
 from agent_queue.flow import intake
-from agent_queue.flow.loop import Loop, Report
+from agent_queue.flow.loop import Loop
 from agent_queue.flow.recover import recover_all
+from agent_queue.flow.report import Report
 from agent_queue.ports import Lock, Start
 from agent_queue.system import shim
 from agent_queue.system.files import Disk
@@ -134,7 +135,7 @@ class Machine:
         text = "\n".join(("---", "engine: shell", *keys, "---", body, ""))
         added = intake.add(
             app.queue, [intake.Source(name=f"{name}.md", data=text.encode(), stem=name)], keys={},
-            defaults=app.settings.defaults, cwd="/", now=self.clock.now(), guard=app.intake,
+            meaning=app.meaning, cwd="/", now=self.clock.now(), guard=app.intake,
         )  # fmt: skip
         return str(added[0].job)
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from agent_queue.core.job import JobId, Stage
-from agent_queue.flow.loop import Stopping
+from agent_queue.flow.report import Stopping
 from agent_queue.testing.processes import Script
 
 from .world import World

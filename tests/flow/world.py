@@ -15,7 +15,8 @@ from agent_queue.core.meaning import Meaning
 from agent_queue.core.run import Host, Start
 from agent_queue.core.schedule import mutexes
 from agent_queue.core.settings import RunSettings, Settings
-from agent_queue.flow.loop import Loop, Report
+from agent_queue.flow.loop import Loop
+from agent_queue.flow.report import Report
 from agent_queue.flow.tools import Tools
 from agent_queue.testing.clock import FakeClock
 from agent_queue.testing.engine import ScriptedEngine

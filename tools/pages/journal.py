@@ -15,6 +15,7 @@ EVENTS = {
     "ended": "it ended and its work was saved: `exit`, `duration_s`, `stragglers`, `stop`, `wip_commit`, "
              "`files_changed`, and what the agent told of itself",
     "verified": "its verify ended: `verify_exit`",
+    "replaced": "`aq add` gave the waiting job another text, by its key: `body_sha256`",
     "recovered": "a verify that died with the machine is tried again: `recoveries`",
 }  # fmt: skip
 STATE = {

@@ -9,6 +9,7 @@ from agent_queue.cli.options import chatter, emit, json_option
 from agent_queue.core.choices import Priority
 from agent_queue.core.errors import UsageError
 from agent_queue.flow import intake
+from agent_queue.flow.places import How
 from agent_queue.wiring import opened
 
 
@@ -17,7 +18,9 @@ from agent_queue.wiring import opened
 @click.option("--engine", help="Agent program, where a file does not say.")
 @click.option("--cwd", type=click.Path(), help="Where the agent works; else the current folder.")
 @click.option("--yolo/--no-yolo", default=None, help="All tools without asking, where a file does not say.")
-@click.option("--priority", type=click.Choice([priority.value for priority in Priority]))
+@click.option(
+    "--priority", type=click.Choice([priority.value for priority in Priority]), help="Where a file does not say."
+)
 @click.option("--name", help="Name of the job, instead of the file's.")
 @json_option
 @click.pass_obj
@@ -29,14 +32,15 @@ def command(
     app = opened(root)
     sources = [source for path in files for source in _sources(path, name)]
     keys = {"engine": engine, "yolo": yolo, "priority": Priority(priority) if priority else None}
-    place = os.path.abspath(os.path.expanduser(cwd)) if cwd else os.getcwd()
-    added = intake.add(
-        app.queue, sources, keys=keys, defaults=app.settings.defaults, cwd=place, now=app.tools.clock.local(),
-        guard=app.intake,
-    )  # fmt: skip
-    for warning in (warning for item in added for warning in item.warnings):
-        chatter(warning)
-    emit(as_json, {"added": [{"job": item.job, "source": item.source} for item in added]}, (item.job for item in added))
+    place, now = os.path.abspath(os.path.expanduser(cwd or ".")), app.tools.clock.local()
+    added = intake.add(app.queue, sources, keys=keys, meaning=app.meaning, cwd=place, now=now, guard=app.intake)
+    for item in added:
+        for warning in item.warnings:
+            chatter(warning)
+        if item.how is not How.CREATED:
+            chatter(f"{item.source}: {item.how}; {item.job} has its key and lies in {item.stage}")
+    rows = [{"job": item.job, "source": item.source, "how": item.how, "stage": item.stage} for item in added]
+    emit(as_json, {"added": rows}, (item.job for item in added))
 
 
 def _sources(path: str, name: str | None) -> list[intake.Source]:

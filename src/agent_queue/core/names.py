@@ -41,6 +41,12 @@ class Names:
         """False for a job that came since the files were read, and was not learnt."""
         return not self._asked or job in self._said
 
+    def reset(self) -> None:
+        """Read the files anew when somebody asks next."""
+        self._asked = False
+        self._said.clear()
+        self._holders.clear()
+
     def learn(self, job: JobId, manifest: Manifest) -> None:
         """Take in what a job's file says now. Nothing is kept before somebody asks: then all files are read."""
         if self._asked:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from agent_queue.core.errors import AqError, ManifestError
+from agent_queue.core.errors import ManifestError
 from agent_queue.core.frontmatter import decode
-from agent_queue.core.job import JobId, slug
-from agent_queue.core.manifest import Manifest, add_keys, parse
+from agent_queue.core.manifest import add_keys, parse
+from agent_queue.core.meaning import Meaning
+from agent_queue.flow.places import Added, Places, Ready
 from agent_queue.ports import Queue
 
 
@@ -22,52 +23,33 @@ class Source:
     stem: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Added:
-    """A job that was made, with what is odd about its file."""
-
-    job: JobId
-    source: str
-    warnings: tuple[str, ...] = ()
-
-
 def add(
-    queue: Queue, sources: Sequence[Source], *, keys: Mapping[str, Any], defaults: Manifest, cwd: str,
-    now: datetime, guard: Callable[[], AbstractContextManager[None]],
+    queue: Queue, sources: Sequence[Source], *, keys: Mapping[str, Any], meaning: Meaning, cwd: str, now: datetime,
+    guard: Callable[[], AbstractContextManager[None]],
 ) -> list[Added]:  # fmt: skip
     """Make jobs of these sources, all or none: a bad one is refused before any is made.
 
-    `keys` are the caller's flags; what a file says itself stands. `guard` keeps other adders out between the look-up
-    of free ids and the creation.
+    `keys` are the caller's flags; what a file says itself stands. An idempotency key that a job has already makes no
+    second one. `guard` keeps other adders out between the look-up of ids and keys and the creation.
 
     Raises:
-        ManifestError: every problem of every source, in one text.
+        ManifestError: every problem of every source, in one text. AqError: a job with such a key is under way.
     """
     ready, problems = [], []
     for source in sources:
         try:
-            ready.append(_completed(source, keys, defaults, cwd))
+            ready.append(_completed(source, keys, meaning, cwd))
         except ManifestError as error:
             problems.append(str(error))
     if problems:
         raise ManifestError("\n".join(problems), hint="nothing was added; `aq lint FILE` checks a file")
-    added: list[Added] = []
-    with guard():
-        taken: set[str] = set()
-        files: list[tuple[JobId, bytes]] = []
-        for source, data, warnings in ready:
-            job = _free_id(queue, f"{now:%Y%m%d-%H%M}__{slug(source.stem)}", taken)
-            files.append((job, data))
-            added.append(Added(job=job, source=source.name, warnings=warnings))
-        made = queue.create(files)
-        if not all(made):
-            raise AqError(f"{files[made.index(False)][0]} appeared in the inbox meanwhile", hint="add it again")
-    return added
+    with guard(), Places(queue, now) as places:
+        for item in ready:
+            places.find(item)
+        return places.fill()
 
 
-def _completed(
-    source: Source, keys: Mapping[str, Any], defaults: Manifest, cwd: str
-) -> tuple[Source, bytes, tuple[str, ...]]:
+def _completed(source: Source, keys: Mapping[str, Any], meaning: Meaning, cwd: str) -> Ready:
     """The file as it will lie in the inbox: checked, with the flags and the cwd that it does not say itself."""
     found = parse(source.data, source.name)
     if not found.body.strip():
@@ -76,7 +58,7 @@ def _completed(
     missing = {key: value for key, value in keys.items() if value is not None and key not in said.origins}
     if said.cwd is None:
         missing.setdefault("cwd", cwd)
-    effective = said.under(defaults)
+    effective = meaning.effective(found, source.name).manifest
     if effective.engine is None and effective.engine_class is None and "engine" not in missing:
         raise ManifestError(
             f"{source.name}:1:1: no engine; add `engine: claude` to its frontmatter, or use --engine",
@@ -86,14 +68,7 @@ def _completed(
         data = add_keys(decode(source.data), missing).encode()
     except UnicodeEncodeError:
         raise ManifestError(f"{source.name}: the name of its cwd is not UTF-8; give another with --cwd") from None
-    warnings = tuple(problem.at(source.name) for problem in found.warnings)
-    return source, data, warnings
-
-
-def _free_id(queue: Queue, wanted: str, taken: set[str]) -> JobId:
-    number, name = 1, wanted
-    while name in taken or queue.taken(JobId(name)):
-        number += 1
-        name = f"{wanted}-{number}"
-    taken.add(name)
-    return JobId(name)
+    return Ready(
+        name=source.name, stem=source.stem, data=data, body=found.body, key=effective.idempotency_key,
+        deps=effective.deps, warnings=tuple(problem.at(source.name) for problem in found.warnings),
+    )  # fmt: skip

@@ -4,8 +4,6 @@ One thread. It waits in one place only, and handles all that is ready as one bat
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from enum import IntEnum
 from functools import partial
 
 from agent_queue.core.job import JobId, Result, Stage
@@ -13,7 +11,8 @@ from agent_queue.core.lifecycle import Job, Move, pending
 from agent_queue.core.outcome import StopReason
 from agent_queue.core.schedule import Room, Waiting, pick, why
 from agent_queue.flow.admit import Refusal, admit, take_up
-from agent_queue.flow.dependencies import unmet
+from agent_queue.flow.dependencies import first_unmet, names_of, unmet
+from agent_queue.flow.report import Report, Stopping
 from agent_queue.flow.runs import Runs, let_go
 from agent_queue.flow.tools import Run, Tools, policy_of
 from agent_queue.flow.waiting import WaitingList
@@ -23,25 +22,6 @@ RESCAN_S = 5.0
 BUSY_S = 0.2
 """How soon a job that another process holds is tried again."""
 OTHERS = "a supervisor that runs its engine"
-
-
-class Stopping(IntEnum):
-    """How far the supervisor has been told to stop."""
-
-    NO = 0
-    DRAIN = 1
-    NOW = 2
-    DETACH = 3
-
-
-@dataclass(slots=True)
-class Report:
-    """What a supervisor did, for its exit code."""
-
-    failed: int = 0
-    held: int = 0
-    left: list[str] = field(default_factory=list)
-    """What waits and cannot run now, for people."""
 
 
 class Loop:
@@ -64,7 +44,7 @@ class Loop:
         self._wait_until = tools.clock.now().timestamp() + wait_s
         self._only_engine = only_engine
         self._runs = Runs(tools, events)
-        self._waiting = WaitingList()
+        self._waiting = WaitingList(partial(first_unmet, tools.queue))
         self._busy: dict[JobId, float] = {}
         self._look_again: float | None = None
         self._rescan_at = 0.0
@@ -174,6 +154,7 @@ class Loop:
 
     def _dragged(self, job: Job) -> None:
         """A person moved a file: stop its run if it has one; see whether there is work where it lies now."""
+        self._got_on(job)
         active = self._runs.get(job.id)
         if active is None:
             self._take_up(job.id)
@@ -181,6 +162,11 @@ class Loop:
             active.taken = True
             self._tools.tell(f"{job.id}: moved by hand to {job.stage}; stopping what runs for it")
             self._runs.ask_stop([active], StopReason.BY_HAND)
+
+    def _got_on(self, job: Job) -> None:
+        """Look again at the jobs that wait for this one, when it lies where that may be enough."""
+        if job.stage in (Stage.TESTING, Stage.SHIPPED):
+            self._waiting.free(names_of(self._tools.queue, job.id))
 
     def _take_up(self, job: JobId) -> None:
         """Go on with a job that lies in work, whatever the last supervisor left of it."""
@@ -234,6 +220,7 @@ class Loop:
                 self._look_again = self._tools.clock.monotonic()  # it waits again, and may even start at once
             self._tell_of(move)
             run.job = Job(id=move.job, stage=move.target, past=self._tools.queue.past(move.job))
+            self._got_on(run.job)
             if self.stopping < Stopping.NOW and pending(run.job, policy_of(run.manifest, self._tools.settings)):
                 self._runs.begin(run)
             else:

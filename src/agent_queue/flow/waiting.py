@@ -1,20 +1,26 @@
-"""The jobs that wait, in order of service: those whose time has come in one list, the others by when it comes."""
+"""The jobs that wait, in order of service: some may start, some wait for a time, some for another job."""
 
 import heapq
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from agent_queue.core.job import JobId
 from agent_queue.core.schedule import Waiting
 
 
 class WaitingList:
-    """Kept in memory by the supervisor: reading the folder again for every claim collapses at 100,000 jobs."""
+    """Kept in memory by the supervisor: reading the folder again for every claim collapses at 100,000 jobs.
 
-    def __init__(self) -> None:
+    `unmet` names a dependency of a job that is not met, None when all are. A job that waits for another is parked under
+    that name, so that choosing never passes by it, until `free` is told that something of that name got on.
+    """
+
+    def __init__(self, unmet: Callable[[Waiting], str | None]) -> None:
+        self._unmet = unmet
         self._rows: dict[JobId, Waiting] = {}
         self._ready: list[Waiting] = []
         self._later: list[tuple[float, Waiting]] = []
+        self._parked: dict[str, set[JobId]] = {}
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -29,7 +35,7 @@ class WaitingList:
         if row.next_eligible > now:
             heapq.heappush(self._later, (row.next_eligible, row))
         else:
-            insort(self._ready, row)
+            self._admit(row)
 
     def drop(self, job: JobId) -> None:
         """Forget a job; one that does not wait is fine."""
@@ -39,15 +45,21 @@ class WaitingList:
         index = bisect_left(self._ready, row)
         if self._ready[index : index + 1] == [row]:
             del self._ready[index]
+        for name in row.deps:
+            self._parked.get(name, set()).discard(job)
+
+    def free(self, names: Iterable[str]) -> None:
+        """A job of these names has got on: look again at those that wait for it."""
+        for name in names:
+            for job in self._parked.pop(name, ()):
+                self._admit(self._rows[job])
 
     def ready(self, now: float) -> list[Waiting]:
         """Those whose time has come, in order of service. `now` is in epoch seconds. Not to be changed."""
         while self._later and self._later[0][0] <= now:
             _, row = heapq.heappop(self._later)
-            index = bisect_left(self._ready, row)
-            # Else it was dropped or changed since; or dropped and put again, and is there already.
-            if self._rows.get(row.id) == row and self._ready[index : index + 1] != [row]:
-                self._ready.insert(index, row)
+            if self._rows.get(row.id) == row:  # else it was dropped or changed since
+                self._admit(row)
         return self._ready
 
     def later(self, now: float) -> list[Waiting]:
@@ -59,3 +71,10 @@ class WaitingList:
         while self._later and self._rows.get(self._later[0][1].id) != self._later[0][1]:
             heapq.heappop(self._later)
         return self._later[0][0] if self._later else None
+
+    def _admit(self, row: Waiting) -> None:
+        name = self._unmet(row) if row.deps else None
+        if name is not None:
+            self._parked.setdefault(name, set()).add(row.id)
+        elif self._ready[(index := bisect_left(self._ready, row)) : index + 1] != [row]:
+            insort(self._ready, row)  # unless it was dropped and put again, and is there already

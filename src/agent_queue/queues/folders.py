@@ -46,6 +46,10 @@ class FolderQueue:
             return JobId(name)
         return found
 
+    def ask_names_anew(self) -> None:
+        """Have keys and dependencies read again: another process may have added a job a moment ago."""
+        self._names.reset()
+
     def keyed(self, key: str) -> JobId | None:
         """The job with this idempotency key, in whatever stage; of several the one that was there first."""
         return next((job for job in self._names.holders(key) if self.stages(job)), None)
@@ -111,17 +115,13 @@ class FolderQueue:
                 continue
             except OSError as error:
                 raise AqError(f"cannot read {path}: {error.strerror}") from error
-            if stage is not Stage.INBOX and not self._has_profile(found):
+            try:
+                return self._meaning.effective(found, f"{job}{SUFFIX}")
+            except ManifestError:
+                if stage is Stage.INBOX:
+                    raise
                 return self._meaning.without_profile(found)  # it runs or ran; the profile may have gone since
-            return self._meaning.effective(found, f"{job}{SUFFIX}")
         raise AqError(f"{job}: its file is gone")
-
-    def _has_profile(self, file: JobFile) -> bool:
-        try:
-            self._meaning.effective(file, "")
-        except ManifestError:
-            return False
-        return True
 
     def text(self, stage: Stage, job: JobId, limit: int = -1) -> bytes:
         """The bytes of a job file, up to `limit`; b'' when it is gone or unreadable."""

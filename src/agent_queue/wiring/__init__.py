@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from agent_queue.core.redaction import Redaction
-    from agent_queue.flow.loop import Report
+    from agent_queue.flow.report import Report
 
 
 class App(Adapters):
@@ -78,6 +78,7 @@ class App(Adapters):
 
         lock = locks.take([f"{self.layout.own}/intake"], wait=True)
         assert lock is not None
+        self.queue.ask_names_anew()
         try:
             yield
         finally:
@@ -97,7 +98,8 @@ class App(Adapters):
 
     def run(self, slots: int, *, once: bool, wait_s: float, engine: str | None) -> "tuple[Report, bool]":
         """Be this queue's supervisor; what was done, and whether a signal ended it."""
-        from agent_queue.flow.loop import Loop, Stopping
+        from agent_queue.flow.loop import Loop
+        from agent_queue.flow.report import Stopping
         from agent_queue.system.events import MachineEvents
 
         folders = [*(self.layout.stage(stage) for stage in Stage), f"{self.layout.root}/lanes"]
