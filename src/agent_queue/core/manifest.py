@@ -108,7 +108,7 @@ _ROWS: tuple[tuple[str, Kind, str, str], ...] = (
     ("scope", fields.choice(Scope), "warn", "what a change outside allowed-scope does"),
     ("deps", fields.WORDS, "", "idempotency keys or ids of jobs that must have shipped first"),
     ("deps-mode", fields.choice(DepsMode), "hard", "`soft`: testing suffices"),
-    ("idempotency-key", fields.TEXT, "", "a name for `deps` and `aq add`: a second file of that key makes no second job"),
+    ("idempotency-key", fields.TEXT, "", "names the job for `deps`; the same key twice makes one job"),
     ("retry", fields.RETRY, "none",
      "`{max, backoff, on, stop_on_repeat}`: `max` runs after the first, on these failures"),
     ("budget", fields.BUDGET, "", "`{usd, tokens, turns, wall, strict}`: limits of a run"),
