@@ -28,11 +28,12 @@ from agent_queue.core.run import (
     StopWay,
     Target,
 )  # fmt: skip
+from agent_queue.core.usage import Call
 
 __all__ = [
-    "Assignment", "Board", "Changes", "Clock", "Command", "Ending", "Engine", "Event", "EventKind", "Events",
-    "FileChange", "Glimpse", "Host", "Invalid", "Kept", "Lock", "Place", "Plan", "Processes", "Queue", "Reader", "Row",
-    "RunFolder", "Start", "StopWay", "Target", "Woken", "Workspaces",
+    "Assignment", "Board", "Call", "Changes", "Clock", "Command", "Ending", "Engine", "Event", "EventKind", "Events",
+    "FileChange", "Glimpse", "Host", "Invalid", "Kept", "Lock", "Place", "Plan", "Prices", "Processes", "Queue",
+    "Reader", "Row", "RunFolder", "Start", "StopWay", "Target", "Woken", "Workspaces",
 ]  # fmt: skip
 
 
@@ -40,14 +41,26 @@ class Reader(Protocol):
     """Reads one run's output, piece by piece; it holds what has to be remembered. Feed it from the first byte."""
 
     def feed(self, data: bytes) -> Iterable[Event]: ...
-    def sidecar(self, name: str, data: bytes) -> None: ...
+    def sidecar(self, name: str, data: bytes) -> None:
+        """Read a side file, whole; read again, its last reading counts."""
+
     def facts(self) -> Mapping[str, Any]:
-        """State keys that the output told so far, e.g. `resume_id` and `model`.
+        """State keys that the output told so far, e.g. `resume_id`, `model` and token counts with `usage`.
 
         `resume_id` is None when the program said that it does not know the conversation it was to go on with.
         """
 
+    def calls(self) -> Sequence[Call]:
+        """The model's answers that the token counts are the sum of, for pricing; none where they are not told."""
+
     def ending(self, ending: Ending) -> Outcome: ...
+
+
+class Prices(Protocol):
+    """What models charge."""
+
+    def __call__(self, calls: Sequence[Call], /) -> float | None:
+        """The sum in USD; None when the price of one of the calls is not known."""
 
 
 class Engine(Protocol):
@@ -70,7 +83,9 @@ class Engine(Protocol):
     """How to get the program, for people who do not have it."""
 
     def command(self, assignment: Assignment, place: Place, host: Host) -> Command: ...
-    def sidecars(self, assignment: Assignment, place: Place, env: Mapping[str, str]) -> tuple[str, ...]: ...
+    def sidecars(self, assignment: Assignment, place: Place, env: Mapping[str, str]) -> tuple[str, ...]:
+        """Globs of files in which it tells more; `{session}` stands for the `resume_id` that the reader tells."""
+
     def reader(self) -> Reader: ...
 
 

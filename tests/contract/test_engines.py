@@ -38,6 +38,7 @@ ENGINES: dict[str, Engine] = {
     for engine in (Claude(), Codex(), Copilot(), Devin(), Gemini(), OpenCode(), Pi(), Qwen(), Shell())
 }
 
+TOKENS = ("tokens_in", "tokens_cached", "tokens_out")
 DONE, UNKNOWN = "done", "unknown"
 OUTCOMES: dict[str, str] = {
     # case: the outcome's class, or when a hold ends
@@ -164,13 +165,13 @@ OUTCOMES: dict[str, str] = {
     "pi/usage_limit": Failure.CRASH,  # ended by the recorder: it waits without a word
 }
 
-WITHOUT_USAGE = {
-    # what the stream tells is the whole thread's, or the call that was cut off is missing
+INEXACT = {
+    # what the stream alone does not tell for certain
     "codex": "the whole thread's totals, and nothing says where this run began",
     "copilot/resume": "the whole session's",
-    "qwen/resume": "the whole session's",
+    "qwen/resume": "the whole session's; the answers of this run may lack hidden calls",
+    "qwen/max_turns": "there is no result; the answers may lack hidden calls",
     "opencode/rejected": "the last call is not told",
-    "qwen/max_turns": "there is no result",
 }
 
 
@@ -308,17 +309,18 @@ def test_a_recording_is_judged(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", OUTCOMES)
-def test_usage_is_what_the_server_charged_or_left_out(case: str) -> None:
+def test_usage_is_what_the_server_charged_or_no_more_than_an_estimate(case: str) -> None:
+    """By the stream alone; test_engine_usage.py reads the side files too."""
     told = recording(case)
     outcome, facts, _ = told.told(changed=told.truth["changed"])
-    sure = case not in WITHOUT_USAGE and told.engine.name not in WITHOUT_USAGE
+    sure = case not in INEXACT and told.engine.name not in INEXACT
     if sure and (outcome == Done() or OUTCOMES[case] == Failure.NO_PERMISSION):
         assert facts["usage"] == "exact"
     if not sure:
-        assert "usage" not in facts
+        assert facts.get("usage") != "exact"
     assert ("usage" in facts) == ("tokens_in" in facts) == ("tokens_cached" in facts) == ("tokens_out" in facts)
-    for key in ("tokens_in", "tokens_cached", "tokens_out"):
-        assert facts.get(key, told.truth[key]) == told.truth[key]
+    if facts.get("usage") == "exact":
+        assert {key: facts[key] for key in TOKENS} == {key: told.truth[key] for key in TOKENS}
 
 
 @pytest.mark.parametrize("case", [case for case in OUTCOMES if case.endswith(("/ok", "/resume", "/cut_once"))])

@@ -98,7 +98,7 @@ class World:
             queue=queue, workspaces=self.workspaces, processes=self.processes, clock=self.clock,
             settings=self.settings, host=Host(), environment=self.environment, engine=self.engines.get,
             program=lambda name: f"/bin/{name}" if name in self.installed else None,
-            child_environment=_child_environment, side_files=lambda _: [], mutexes=self.mutexes,
+            child_environment=_child_environment, side_files=lambda _: [], prices=lambda _: None, mutexes=self.mutexes,
             offers=lambda key, value: (value or "1",) if key in self.offered else (),
             closed_lanes=lambda: self.lanes, tell=self.tell,
         )  # fmt: skip

@@ -189,7 +189,7 @@ def test_a_wrong_variable_is_named(minutes: str) -> None:
 
 
 @pytest.mark.parametrize(("table", "possible"), [
-    ("x = 1", "defaults, run, engines, classes, env"),
+    ("x = 1", "defaults, run, engines, classes, env, prices"),
     ("[run]\nx = 1", "slots, max_recoveries, stall_after, stall_stop, stop_grace, durability, checkpoint_every"),
     ("[engines.a]\nx = 1", "bin, args, model, env"),
 ])  # fmt: skip

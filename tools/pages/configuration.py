@@ -28,7 +28,8 @@ ENGINE = {
     "model": "model where a job names none", "env": "variables for this engine's agents",
 }  # fmt: skip
 TABLES = {"run": "`[run]`", "defaults": "`[defaults]`", "engines": "`[engines.NAME]`",
-          "classes": "`[classes]`", "env_pass": "`[env]`"}  # fmt: skip
+          "classes": "`[classes]`", "env_pass": "`[env]`",
+          "prices": '`[prices."MODEL"]`'}  # fmt: skip
 VARIABLES = {
     "AGENT_QUEUE_ROOT": "the queue's folder; `--root` beats it; else `$XDG_DATA_HOME/agent-queue`, else "
                         "`~/.local/share/agent-queue`",
@@ -84,6 +85,20 @@ the agent, and the verify after it, see without being asked: {", ".join(f"`{name
 `AQ_JOB_ID` and `AQ_RUN` of the run; and, the agent alone, the variables of its program named below and `AQ_PREFACE`, a
 file that holds what stands before the body in its prompt. Everything else is
 dropped; the names of what was are in `runs/JOB/RUN/dropped.json`.
+
+## `[prices."MODEL"]`: what a model costs you
+
+Where an agent program does not say what its run cost, list prices are taken from the tables of the package
+genai-prices, call by call; nothing is fetched. What stands here goes before them, in USD per million tokens. A model
+that neither knows has no cost; it is never taken for 0.
+
+```toml
+[prices."my-model"]
+input = 2.0
+output = 10.0
+cached = 0.5   # input read from a cache; like `input` where it is left out
+written = 2.5  # input written to one; the same
+```
 
 ## Environment
 

@@ -32,6 +32,7 @@ COMMANDS = {
     "clean": "archive what finished jobs left behind",
     "lint": "check job files",
     "schema": "the frontmatter as JSON Schema",
+    "read-log": "what any agent program's output says: how it ended, what it used",
     "doctor": "what this machine has, what it lacks, and how to mend it",
     "demo": "see it work, in a temporary folder",
     "completion": "shell completion",
@@ -48,7 +49,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"agent_queue.cli.{cmd_name}").command
+        command: click.Command = import_module(f"agent_queue.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

@@ -10,6 +10,7 @@ from agent_queue.core.errors import SettingsError
 from agent_queue.core.fields import seconds
 from agent_queue.core.frontmatter import Node
 from agent_queue.core.manifest import EMPTY, Manifest, typed
+from agent_queue.core.prices import Price, prices
 from agent_queue.core.tables import known as _known
 from agent_queue.core.tables import table as _table
 from agent_queue.core.tables import text as _text
@@ -59,10 +60,12 @@ class Settings:
     """What `engine-class` may name: the engines of a class, best first."""
     env_pass: tuple[str, ...] = ()
     """Further variables of the supervisor's environment that agents may see."""
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    """By model, what a person knows better than the list prices."""
 
 
 _ENGINE_NONE = EngineSettings()
-_TABLES = ("defaults", "run", "engines", "classes", "env")
+_TABLES = ("defaults", "run", "engines", "classes", "env", "prices")
 
 
 def settings(file: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
@@ -81,6 +84,7 @@ def settings(file: Mapping[str, Any], environment: Mapping[str, str]) -> Setting
         engines={name: _engine(_table(file["engines"], name, f"engines.{name}"), name)
                  for name in _table(file, "engines", "engines")},
         classes={**CLASSES, **{name: _members(value, name) for name, value in classes.items()}},
+        prices=prices(_table(file, "prices", "prices")),
         env_pass=tuple(_variable(name, "env.pass") for name in _texts(env.get("pass", []), "env.pass")),
     )  # fmt: skip
 

@@ -1,19 +1,21 @@
 """Claude Code (`claude`), npm @anthropic-ai/claude-code; the facts are of 2.1.197."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from agent_queue.core.outcome import Broke, Failure, Outcome
+from agent_queue.core.usage import Call, CostBasis, Provenance
 from agent_queue.engines import refusals
+from agent_queue.engines.claude_answers import NOT_A_MODEL, RESULT, Answers, call_of
 from agent_queue.engines.stream import JsonReader
-from agent_queue.engines.untrusted import Json, amount, count, get, identifier, items, said, tool, words
+from agent_queue.engines.tally import tokens
+from agent_queue.engines.untrusted import Json, amount, count, get, identifier, items, plain, said, tool, words
 from agent_queue.ports import Assignment, Command, Ending, Event, EventKind, Host, Place, Reader, StopWay, Target
 
 _TYPES = frozenset(("system", "assistant", "user", "result", "rate_limit_event", "stream_event"))
 _EDITS = frozenset(("Write", "Edit", "MultiEdit", "NotebookEdit"))
 _STOPS = {"error_max_turns": Failure.MAX_TURNS, "error_max_budget_usd": Failure.BUDGET}
-_NOT_A_MODEL = "<synthetic>"
 
 
 class Claude:
@@ -47,7 +49,9 @@ class Claude:
         return Command(argv=(*argv, *assignment.args), stdin=assignment.prompt_file, env=env)
 
     def sidecars(self, assignment: Assignment, place: Place, env: Mapping[str, str]) -> tuple[str, ...]:  # noqa: ARG002
-        return ()
+        """Its transcripts, its own and those of its helpers: a run that was killed leaves its figures only there."""
+        home = plain(env.get("CLAUDE_CONFIG_DIR") or f"{env.get('HOME', '')}/.claude")
+        return (f"{home}/projects/*/{{session}}.jsonl", f"{home}/projects/*/{{session}}/subagents/*.jsonl")
 
     def reader(self) -> Reader:
         return ClaudeReader()
@@ -67,30 +71,42 @@ class ClaudeReader(JsonReader):
             }
         )
         self._messages: set[str] = set()
+        self._answers = Answers()
+        self._subscribed = False
+        """The limits of a subscription were told, and that its use is not paid for beyond them."""
         self._edits: set[str] = set()
         self._reset: int | None = None
         self._last_text = ""
         self._end: Json = {}
 
     def own(self, event: Json) -> bool:
-        return words(event, "type") in _TYPES and bool(words(event, "session_id"))
+        """Qwen Code prints events of the same form, and means other things by them."""
+        self.foreign |= "qwen_code_version" in event
+        return not self.foreign and words(event, "type") in _TYPES and bool(words(event, "session_id"))
 
     def usage(self) -> dict[str, Any]:
-        """Of this run alone, also after a resume. `modelUsage`, because `usage` misses calls; cached input excluded."""
+        """Of this run alone, also after a resume. `modelUsage`, because `usage` misses calls.
+
+        Without a result the transcript tells what was answered; the stream's own figures miss most of the output.
+        """
+        basis = {"cost_basis": CostBasis.SUBSCRIPTION.value} if self._subscribed else {}
+        if isinstance(get(self._end, "modelUsage"), dict):
+            cost = amount(self._end, "total_cost_usd")
+            told = {"cost_usd": round(cost, 9)} if cost is not None else {}
+            return {**tokens(self.calls()), **told, **basis, "usage": Provenance.EXACT.value}
+        calls = self._answers.calls()
+        return {**tokens(calls), **basis, "usage": self.sure(whole=self._answers.whole)} if calls else {}
+
+    def calls(self) -> Sequence[Call]:
+        """By model where there is a result, else by answer. The program counts cached input apart."""
         models = get(self._end, "modelUsage")
         if not isinstance(models, dict):
-            return {}
-        calls = [model for model in models.values() if isinstance(model, dict)]
-        read = sum(count(call, "cacheReadInputTokens") for call in calls)
-        fresh = sum(count(call, "inputTokens") + count(call, "cacheCreationInputTokens") for call in calls)
-        cost = amount(self._end, "total_cost_usd")
-        return {
-            "tokens_in": fresh + read,
-            "tokens_cached": read,
-            "tokens_out": sum(count(call, "outputTokens") for call in calls),
-            **({"cost_usd": round(cost, 9)} if cost is not None else {}),
-            "usage": "exact",
-        }
+            return self._answers.calls()
+        times = max(self.turns or 1, 1)
+        return [call_of(name, model, RESULT, times) for name, model in models.items() if isinstance(model, dict)]
+
+    def sidecar(self, name: str, data: bytes) -> None:
+        self._answers.transcript(name, data)
 
     def problem(self, ending: Ending) -> Outcome | None:
         return self._failed(ending) if self._end else self.refused
@@ -130,8 +146,9 @@ class ClaudeReader(JsonReader):
         self.session = identifier(event, "session_id") or self.session
         message = get(event, "message")
         model = words(message, "model")
-        if model != _NOT_A_MODEL:
+        if model != NOT_A_MODEL:
             self.refused = None
+            self._answers.streamed(message)
             self.model = self.model or identifier(message, "model")
             if get(event, "parent_tool_use_id") is None:
                 self._messages.add(words(message, "id"))
@@ -140,9 +157,10 @@ class ClaudeReader(JsonReader):
         for block in items(message, "content"):
             if words(block, "type") == "text":
                 self._last_text = words(block, "text")
-                events += said(EventKind.TEXT if model != _NOT_A_MODEL else EventKind.ERROR, self._last_text)
+                events += said(EventKind.TEXT if model != NOT_A_MODEL else EventKind.ERROR, self._last_text)
             elif words(block, "type") == "tool_use":
-                self.calls.add(words(block, "id"))
+                self.tools.add(words(block, "id"))
+                self.running.add(words(block, "id"))
                 self._edits |= {words(block, "id")} if words(block, "name") in _EDITS else set()
                 events.append(tool(words(block, "name"), get(block, "input")))
         return events
@@ -152,6 +170,7 @@ class ClaudeReader(JsonReader):
         for block in items(event, "message", "content"):
             if words(block, "type") != "tool_result":
                 continue
+            self.running.discard(words(block, "tool_use_id"))
             if get(block, "is_error") is True:
                 events += said(EventKind.ERROR, words(block, "content"))
             else:
@@ -160,6 +179,7 @@ class ClaudeReader(JsonReader):
 
     def _limit(self, event: Json) -> Iterable[Event]:
         info = get(event, "rate_limit_info")
+        self._subscribed = bool(words(info, "rateLimitType")) and get(info, "isUsingOverage") is not True
         if words(info, "status") != "rejected" or get(info, "isUsingOverage") is True:
             self._reset = None
             return []

@@ -1,15 +1,21 @@
 """Codex CLI (`codex`), npm @openai/codex; the facts are of 0.169.0."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from agent_queue.core.outcome import Outcome
+from agent_queue.core.usage import Call, CostBasis, Provenance
 from agent_queue.engines import refusals
-from agent_queue.engines.stream import JsonReader
-from agent_queue.engines.untrusted import Json, count, get, identifier, items, said, tool, words
+from agent_queue.engines.stream import JsonReader, event_in
+from agent_queue.engines.tally import Tally, tokens
+from agent_queue.engines.untrusted import Json, count, get, identifier, items, plain, said, tool, words
 from agent_queue.ports import Assignment, Command, Ending, Event, EventKind, Host, Place, Reader, StopWay
 
 _NO_TOOLS = frozenset(("agent_message", "reasoning", "todo_list", "error"))
 _WRITERS = frozenset(("file_change", "command_execution"))
+_TELLING = (b'"token_usage_record"', b'"task_started"', b'"token_count"', b'"turn_context"')
+_HEAD = 200
+"""A line of a rollout names its kind within so many bytes."""
 _SANDBOX = ("Read-only file system", "Operation not permitted", "bwrap: ")
 """What a command prints when the sandbox stopped it, on Linux and on macOS."""
 
@@ -37,16 +43,18 @@ class Codex:
         return Command(argv=tuple(argv), stdin=assignment.prompt_file)
 
     def sidecars(self, assignment: Assignment, place: Place, env: Mapping[str, str]) -> tuple[str, ...]:  # noqa: ARG002
-        return ()
+        """Its rollout, which it writes after each answer; the thread's name stands on its first line of output."""
+        home = plain(env.get("CODEX_HOME") or f"{env.get('HOME', '')}/.codex")
+        return (f"{home}/sessions/*/*/*/rollout-*-{{session}}.jsonl",)
 
     def reader(self) -> Reader:
         return CodexReader()
 
 
 class CodexReader(JsonReader):
-    """Tokens are not told: the stream's totals are those of the whole thread, and it does not say where this run began.
+    """The stream's totals are those of the whole thread, earlier runs included, and come with success alone.
 
-    Neither does it name the model.
+    It does not name the model either. The rollout tells all of it: one run is one turn, the last that was begun.
     """
 
     gone = ("no rollout found for thread id",)
@@ -63,12 +71,33 @@ class CodexReader(JsonReader):
             }
         )
         self._message = ""
+        self._thread_so_far: object = None
+        self._rollout = Rollout()
 
     def own(self, event: Json) -> bool:
         kind = words(event, "type")
         if kind == "error":
             return self.begun and bool(words(event, "message"))
         return kind.startswith(("thread.", "turn.", "item."))
+
+    def usage(self) -> dict[str, Any]:
+        """By the rollout, else what the thread used so far: that is this run's when it began the thread."""
+        rollout = self._rollout
+        basis = {"cost_basis": CostBasis.SUBSCRIPTION.value} if rollout.subscribed else {}
+        if rollout.calls or (rollout.begun and self.ended):
+            return {**tokens(rollout.calls), **basis, "usage": self.sure(whole=rollout.by_answer)}
+        if not isinstance(self._thread_so_far, dict) or rollout.begun:
+            return {}
+        return {**tokens(self.calls()), **basis, "usage": Provenance.ESTIMATED.value}
+
+    def calls(self) -> Sequence[Call]:
+        told = [_call("", self._thread_so_far, max(len(self.tools), 1))] if self._thread_so_far else []
+        return self._rollout.calls or told
+
+    def sidecar(self, name: str, data: bytes) -> None:  # noqa: ARG002 - there is but one
+        self._rollout.read(data)
+        self.model = self._rollout.model or self.model
+        self.turns = sum(call.times for call in self._rollout.calls) or self.turns
 
     def problem(self, ending: Ending) -> Outcome | None:
         text = self._message
@@ -90,8 +119,9 @@ class CodexReader(JsonReader):
             return said(EventKind.TEXT, words(item, "text")) if completed else []
         if kind in _NO_TOOLS:
             return []
-        fresh = key not in self.calls
-        self.calls.add(key)
+        fresh = key not in self.tools
+        self.tools.add(key)
+        (self.running.discard if completed else self.running.add)(key)
         return [*([_tool(kind, item)] if fresh else []), *(self._done(kind, item) if completed else [])]
 
     def _done(self, kind: str, item: object) -> Iterable[Event]:
@@ -115,8 +145,49 @@ class CodexReader(JsonReader):
 
     def _completed(self, event: Json) -> Iterable[Event]:
         self.ended, self.refused = True, None
-        tokens = f"{count(event, 'usage', 'input_tokens'):,} in, {count(event, 'usage', 'output_tokens'):,} out"
-        return said(EventKind.RESULT, f"done; the whole thread so far: {tokens}")
+        self._thread_so_far = get(event, "usage")
+        shown = f"{count(event, 'usage', 'input_tokens'):,} in, {count(event, 'usage', 'output_tokens'):,} out"
+        return said(EventKind.RESULT, f"done; the whole thread so far: {shown}")
+
+
+class Rollout:
+    """The file in which codex keeps a thread. Records of usage come after each answer, so that they outlive a kill.
+
+    Programs before these records wrote running totals only, when a tool was done.
+    """
+
+    def __init__(self) -> None:
+        self.model: str | None = None
+        self.begun = self.subscribed = self.by_answer = False
+        self.calls: Sequence[Call] = ()
+        """Those of the last turn."""
+
+    def read(self, data: bytes) -> None:
+        answers, turn, before, now = Tally(), "", {}, {}  # type: tuple[Tally, str, Json, Json]
+        for line in data.splitlines():
+            event = event_in(line) if any(sign in line[:_HEAD] for sign in _TELLING) else None
+            payload = get(event, "payload")
+            kind = words(payload, "type") if words(event, "type") == "event_msg" else words(event, "type")
+            if kind == "task_started":
+                self.begun, turn, before = True, words(payload, "turn_id"), now
+                answers.clear()
+            elif kind == "token_usage_record" and words(payload, "turn_id") in (turn, ""):
+                answers.add(_call(self.model or "", get(payload, "usage")), words(payload, "response_id"))
+            elif kind == "token_count":
+                now = get(payload, "info", "total_token_usage") or now
+                self.subscribed |= bool(words(payload, "rate_limits", "plan_type"))
+            elif kind == "turn_context":
+                self.model = identifier(payload, "model") or self.model
+        self.by_answer = bool(answers.calls()) or count(now, "input_tokens") == count(before, "input_tokens")
+        since = {key: count(now, key) - count(before, key) for key in now}
+        self.calls = answers.calls() or ([_call(self.model or "", since)] if count(since, "input_tokens") else ())
+
+
+def _call(model: str, used: object, times: int = 1) -> Call:
+    return Call(
+        model=model, tokens_in=count(used, "input_tokens"), tokens_cached=count(used, "cached_input_tokens"),
+        tokens_written=count(used, "cache_write_input_tokens"), tokens_out=count(used, "output_tokens"), times=times,
+    )  # fmt: skip
 
 
 def _tool(kind: str, item: object) -> Event:

@@ -1,20 +1,23 @@
 """GitHub Copilot CLI (`copilot`), npm @github/copilot; the facts are of 1.0.102."""
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import ceil
 from typing import Any
 
 from agent_queue.core.outcome import Outcome
+from agent_queue.core.usage import Call, CostBasis
 from agent_queue.engines import refusals
 from agent_queue.engines.stream import JsonReader, event_in
-from agent_queue.engines.untrusted import Json, count, get, identifier, items, said, tool, words
+from agent_queue.engines.tally import Tally, tokens
+from agent_queue.engines.untrusted import Json, count, get, identifier, items, plain, said, tool, words
 from agent_queue.ports import Assignment, Command, Ending, Event, EventKind, Host, Place, Reader, StopWay
 
 _USAGE = "copilot-usage.json"
 _TRANSCRIPT = "events.jsonl"
-_WILD = re.compile(r"[*?\[]")
-"""What a glob would not take as it stands."""
+_BEGINNINGS = (b'"session.start"', b'"session.resume"')
+_TELLING = (*_BEGINNINGS, b'"session.usage_record"')
+_HEAD = 60
+"""A line of a transcript begins with its kind."""
 _CREDITS_PER_USD = 100
 _LEAST_CREDITS = 30
 
@@ -48,7 +51,7 @@ class Copilot:
         home = env.get("COPILOT_HOME") or f"{env.get('HOME', '')}/.copilot"
         session = assignment.resume_id or assignment.session
         paths = (f"{assignment.folder}/{_USAGE}", f"{home}/session-state/{session}/{_TRANSCRIPT}")
-        return tuple(_WILD.sub(r"[\g<0>]", path) for path in paths)
+        return tuple(map(plain, paths))
 
     def reader(self) -> Reader:
         return CopilotReader()
@@ -77,7 +80,9 @@ class CopilotReader(JsonReader):
             }
         )
         self._answered = 0
-        self._metrics: list[Json] = []
+        self._metrics: dict[str, Json] = {}
+        self._answers: Tally | None = None
+        self._billed = False
         self._code: int | None = None
 
     def own(self, event: Json) -> bool:
@@ -85,24 +90,48 @@ class CopilotReader(JsonReader):
         return "sessionId" in event if kind == "result" else "." in kind and isinstance(event.get("data"), dict)
 
     def usage(self) -> dict[str, Any]:
-        """The side file counts the whole session; its calls are this run's when it has as many as this run.
+        """By the transcript, each answer of this run; else by the side file, which counts the whole session.
 
-        Cached input is included. Costs come in AI credits and are not told here.
+        That file's calls are this run's when it has as many as this run. Costs come in AI credits and are not told.
         """
-        if not self._metrics or sum(count(model, "requests", "count") for model in self._metrics) != self._answered:
+        calls = self.calls()
+        if not calls and (self._answered or not self.ended or self._answers is None):
             return {}
-        tokens = {"tokens_in": "inputTokens", "tokens_cached": "cacheReadTokens", "tokens_out": "outputTokens"}
-        sums = {key: sum(count(model, "usage", name) for model in self._metrics) for key, name in tokens.items()}
-        return {**sums, "usage": "exact"}
+        basis = {"cost_basis": CostBasis.SUBSCRIPTION.value} if self._billed else {}
+        whole = sum(call.times for call in calls) >= self._answered
+        return {**tokens(calls), **basis, "usage": self.sure(whole=whole)}
 
-    def sidecar(self, name: str, data: bytes) -> None:
-        if name.endswith(_TRANSCRIPT):
-            first = event_in(data.partition(b"\n")[0])
+    def calls(self) -> Sequence[Call]:
+        """Cached input is included in what the program calls input."""
+        if self._answers is not None:
+            return self._answers.calls()
+        session = {name: count(model, "requests", "count") for name, model in self._metrics.items()}
+        if sum(session.values()) != self._answered:
+            return ()
+        return [_call(name, get(self._metrics[name], "usage"), times) for name, times in session.items() if times]
+
+    def sidecar(self, name: str, data: bytes) -> None:  # noqa: ARG002 - what it is, is seen by what it says
+        first = event_in(data.partition(b"\n")[0])
+        if words(first, "type").startswith("session."):
             self.session = self.session or identifier(first, "data", "sessionId")
-        elif name.endswith("usage.json"):
-            models = get(event_in(data), "modelMetrics")
-            found = models.values() if isinstance(models, dict) else ()
-            self._metrics = [model for model in found if isinstance(model, dict)]
+            self._answers = self._transcript(data)
+            return
+        models = get(event_in(data), "modelMetrics")
+        if isinstance(models, dict):
+            self._metrics = {name: model for name, model in models.items() if isinstance(model, dict)}
+
+    def _transcript(self, data: bytes) -> Tally:
+        """It is written after each answer, and tells where a run begins that goes on with a session."""
+        answers = Tally()
+        for line in data.splitlines():
+            kind = next((kind for kind in _TELLING if kind in line[:_HEAD]), None)
+            if kind in _BEGINNINGS:
+                answers.clear()
+            elif kind is not None:
+                used = get(event_in(line), "data", "usage")
+                self._billed |= get(used, "isByok") is False
+                answers.add(_call(words(used, "model"), used), words(used, "accounting", "usageId"))
+        return answers
 
     def problem(self, ending: Ending) -> Outcome | None:
         if self._code is None:
@@ -129,11 +158,13 @@ class CopilotReader(JsonReader):
         return said(EventKind.TEXT, words(event, "data", "content"))
 
     def _tool(self, event: Json) -> Iterable[Event]:
-        self.calls.add(words(event, "data", "toolCallId"))
+        self.tools.add(words(event, "data", "toolCallId"))
+        self.running.add(words(event, "data", "toolCallId"))
         return [tool(words(event, "data", "toolName"), get(event, "data", "arguments"))]
 
     def _tool_done(self, event: Json) -> Iterable[Event]:
         data = get(event, "data")
+        self.running.discard(words(data, "toolCallId"))
         self.worked |= bool(items(data, "fileEdits"))
         self.denied |= words(data, "error", "code") == "denied"
         return said(EventKind.ERROR, words(data, "error", "message"))
@@ -148,3 +179,10 @@ class CopilotReader(JsonReader):
         self.ended, self._code = True, count(event, "exitCode")
         self.session = identifier(event, "sessionId")
         return said(EventKind.RESULT, "done") if self._code == 0 else []
+
+
+def _call(model: str, used: object, times: int = 1) -> Call:
+    return Call(
+        model=model, tokens_in=count(used, "inputTokens"), tokens_cached=count(used, "cacheReadTokens"),
+        tokens_written=count(used, "cacheWriteTokens"), tokens_out=count(used, "outputTokens"), times=times,
+    )  # fmt: skip

@@ -1,13 +1,15 @@
 """Gemini CLI (`gemini`), npm @google/gemini-cli; the facts are of 0.61.0."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from agent_queue.core.outcome import Broke, Failure, Outcome
+from agent_queue.core.usage import Call, Provenance
 from agent_queue.engines import refusals
-from agent_queue.engines.stream import JsonReader
-from agent_queue.engines.untrusted import Json, count, get, identifier, said, tool, words
+from agent_queue.engines.stream import JsonReader, event_in
+from agent_queue.engines.tally import Tally, tokens
+from agent_queue.engines.untrusted import Json, count, get, identifier, plain, said, tool, words
 from agent_queue.ports import Assignment, Command, Ending, Event, EventKind, Host, Place, Reader, StopWay
 
 _TYPES = frozenset(("init", "message", "tool_use", "tool_result", "error", "result"))
@@ -15,6 +17,11 @@ _EDITS = frozenset(("write_file", "replace"))
 _DENIALS = frozenset(("policy_violation", "tool_not_registered"))
 """A tool that the approval mode does not allow is not even offered; a model that calls it all the same is told so."""
 _STATUS = re.compile(r'"code":\s*(\d{3})\b')
+_SHORT = 8
+_BEGINNING = b'{"sessionId"'
+_STATS = {"in": "input_tokens", "read": "cached", "out": "output_tokens", "all": "total_tokens"}
+_ANSWER = {"in": "input", "read": "cached", "out": "output", "all": "total"}
+"""The names of the same four figures in a result and in a transcript."""
 _EXITS = {41: (Failure.AUTH, "no log-in is configured"), 53: (Failure.MAX_TURNS, "the limit of turns was reached")}
 _LONGEST_PARAGRAPH = 2000
 
@@ -40,7 +47,10 @@ class Gemini:
         return Command(argv=(*argv, *assignment.args), stdin=assignment.prompt_file, env=env)
 
     def sidecars(self, assignment: Assignment, place: Place, env: Mapping[str, str]) -> tuple[str, ...]:  # noqa: ARG002
-        return ()
+        """Its transcript, in whose name stands the beginning of the session's."""
+        home = plain(env.get("GEMINI_CLI_HOME") or env.get("HOME", ""))
+        begin = plain((assignment.resume_id or assignment.session)[:_SHORT])
+        return (f"{home}/.gemini/tmp/*/chats/session-*-{begin}*.jsonl",)
 
     def reader(self) -> Reader:
         return GeminiReader()
@@ -66,21 +76,37 @@ class GeminiReader(JsonReader):
         self._writing: set[str] = set()
         self._spoken = ""
         self._stats: object = None
+        self._answers = Tally()
 
     def own(self, event: Json) -> bool:
         return words(event, "type") in _TYPES and bool(words(event, "timestamp"))
 
     def usage(self) -> dict[str, Any]:
-        """Of this run alone. Cached input is included; `output_tokens` leaves out the thoughts, the total does not."""
-        if not isinstance(self._stats, dict):
-            return {}
-        tokens_in = count(self._stats, "input_tokens")
-        return {
-            "tokens_in": tokens_in,
-            "tokens_cached": count(self._stats, "cached"),
-            "tokens_out": max(count(self._stats, "total_tokens") - tokens_in, count(self._stats, "output_tokens")),
-            "usage": "exact",
-        }
+        """Of this run alone: its result, else the answers that the transcript tells."""
+        if isinstance(self._stats, dict):
+            return {**tokens([_call("", self._stats, _STATS)]), "usage": Provenance.EXACT.value}
+        calls = self._answers.calls()
+        return {**tokens(calls), "usage": self.sure()} if calls else {}
+
+    def calls(self) -> Sequence[Call]:
+        """Answers where the transcript tells all of them, else the result's sums by model."""
+        told, models = self._answers.calls(), get(self._stats, "models")
+        whole = tokens([_call("", self._stats, _STATS)]) if isinstance(self._stats, dict) else tokens(told)
+        if tokens(told) == whole or not isinstance(models, dict):
+            return told
+        times = count(self._stats, "tool_calls") + 1
+        return [_call(name, model, _STATS, times) for name, model in models.items()]
+
+    def sidecar(self, name: str, data: bytes) -> None:  # noqa: ARG002 - there is but one
+        """Each run begins with a line that names the session; an answer is written again when its tool is done."""
+        self._answers.clear()
+        for line in data.splitlines():
+            event = event_in(line) if line.startswith(_BEGINNING) or b'"tokens":' in line else None
+            if words(event, "sessionId"):
+                self._answers.clear()
+            elif words(event, "type") == "gemini":
+                self._answers.add(_call(words(event, "model"), get(event, "tokens"), _ANSWER), words(event, "id"))
+        self.turns = len(self._answers) or self.turns
 
     def problem(self, ending: Ending) -> Outcome | None:
         if self.refused is None and ending.exit.code in _EXITS:
@@ -107,11 +133,13 @@ class GeminiReader(JsonReader):
 
     def _tool(self, event: Json) -> Iterable[Event]:
         self.session = self._started
-        self.calls.add(words(event, "tool_id"))
+        self.tools.add(words(event, "tool_id"))
+        self.running.add(words(event, "tool_id"))
         self._writing |= {words(event, "tool_id")} if words(event, "tool_name") in _EDITS else set()
         return [*self._pause(), tool(words(event, "tool_name"), get(event, "parameters"))]
 
     def _tool_result(self, event: Json) -> Iterable[Event]:
+        self.running.discard(words(event, "tool_id"))
         if words(event, "status") == "error":
             message = words(event, "error", "message") or words(event, "output")
             self.denied |= words(event, "error", "type") in _DENIALS
@@ -133,3 +161,12 @@ class GeminiReader(JsonReader):
         if words(event, "error", "type") == "FatalTurnLimitedError":
             self.refused = Broke(kind=Failure.MAX_TURNS, reason=refusals.reason(text))
         return [*self._pause(), *said(EventKind.ERROR, text)]
+
+
+def _call(model: str, told: object, names: Mapping[str, str], times: int = 1) -> Call:
+    """Cached input is included. The program's output leaves out the thoughts, its total does not."""
+    whole_input = count(told, names["in"])
+    out = max(count(told, names["all"]) - whole_input, count(told, names["out"]))
+    return Call(
+        model=model, tokens_in=whole_input, tokens_cached=count(told, names["read"]), tokens_out=out, times=times
+    )

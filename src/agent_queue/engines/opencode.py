@@ -1,13 +1,15 @@
 """OpenCode (`opencode`), npm opencode-ai; the facts are of 1.18.33."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from agent_queue.core.outcome import Broke
+from agent_queue.core.usage import Call
 from agent_queue.engines import refusals
 from agent_queue.engines.providers import KEYS
 from agent_queue.engines.stream import JsonReader
+from agent_queue.engines.tally import Tally, tokens
 from agent_queue.engines.untrusted import Json, amount, count, get, identifier, said, tool, words
 from agent_queue.ports import Assignment, Command, Event, EventKind, Host, Place, Reader, StopWay
 
@@ -60,18 +62,24 @@ class OpenCodeReader(JsonReader):
                 "error": self._error,
             }
         )
-        self._in = self._cached = self._out = 0
+        self._answers = Tally()
         self._cost = 0.0
 
     def own(self, event: Json) -> bool:
         return words(event, "sessionID").startswith("ses_")
 
     def usage(self) -> dict[str, Any]:
-        """The sum of the calls, once the last one is told: a call whose tool still runs is not in it yet."""
-        if not self.ended or not self.turns:
+        """The sum of the calls; a call is told when its tools are done, so the last one of a killed run is missing.
+
+        A cost of 0 is what the program says of a model that its price list does not know.
+        """
+        if not self.turns:
             return {}
-        tokens = {"tokens_in": self._in, "tokens_cached": self._cached, "tokens_out": self._out}
-        return {**tokens, "cost_usd": round(self._cost, 9), "usage": "exact"}
+        cost = {"cost_usd": round(self._cost, 9)} if self._cost else {}
+        return {**tokens(self.calls()), **cost, "usage": self.sure()}
+
+    def calls(self) -> Sequence[Call]:
+        return self._answers.calls()
 
     def _start(self, event: Json) -> Iterable[Event]:
         self.session = identifier(event, "sessionID")
@@ -80,16 +88,10 @@ class OpenCodeReader(JsonReader):
 
     def _finish(self, event: Json) -> Iterable[Event]:
         part = get(event, "part")
-        tokens = get(part, "tokens")
-        read = count(tokens, "cache", "read")
-        whole_input = count(tokens, "input") + read + count(tokens, "cache", "write")
-        self._in += whole_input
-        self._cached += read
-        # The total is what the service counted; what is in it besides input is output, reasoning included.
-        told = count(tokens, "output") + count(tokens, "reasoning")
-        self._out += count(tokens, "total") - whole_input if count(tokens, "total") > whole_input else told
-        self._cost += amount(part, "cost") or 0.0
-        self.turns = (self.turns or 0) + 1
+        before = len(self._answers)
+        self._answers.add(_call(get(part, "tokens")), words(part, "id"))
+        self.turns = len(self._answers)
+        self._cost += (amount(part, "cost") or 0.0) if self.turns > before else 0.0
         self.ended = words(part, "reason") != "tool-calls"
         return said(EventKind.RESULT, "done") if self.ended else []
 
@@ -98,7 +100,7 @@ class OpenCodeReader(JsonReader):
 
     def _tool(self, event: Json) -> Iterable[Event]:
         part = get(event, "part")
-        self.calls.add(words(part, "callID"))
+        self.tools.add(words(part, "callID"))
         state, error = get(part, "state"), words(part, "state", "error")
         self.denied |= any(sign in error for sign in _DENIALS)
         self.worked |= words(part, "tool") in _EDITS and words(state, "status") == "completed"
@@ -113,3 +115,14 @@ class OpenCodeReader(JsonReader):
         kind = refusals.broke(hints, count(data, "statusCode") or None).kind
         self.refused = Broke(kind=kind, reason=refusals.reason(text))
         return said(EventKind.ERROR, text)
+
+
+def _call(told: object) -> Call:
+    """Cached input is counted apart by the program, and the model is not named."""
+    read, written = count(told, "cache", "read"), count(told, "cache", "write")
+    whole_input = count(told, "input") + read + written
+    # The total is what the service counted; what is in it besides input is output, reasoning included.
+    out = count(told, "output") + count(told, "reasoning")
+    if count(told, "total") > whole_input:
+        out = count(told, "total") - whole_input
+    return Call(model="", tokens_in=whole_input, tokens_cached=read, tokens_written=written, tokens_out=out)

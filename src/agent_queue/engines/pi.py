@@ -1,12 +1,14 @@
 """pi (`pi`), npm @mariozechner/pi-coding-agent; the facts are of 0.73.1."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from agent_queue.core.outcome import Broke, Failure
+from agent_queue.core.usage import Call
 from agent_queue.engines import refusals
 from agent_queue.engines.providers import KEYS
 from agent_queue.engines.stream import JsonReader
+from agent_queue.engines.tally import Tally, tokens
 from agent_queue.engines.untrusted import Json, amount, count, get, identifier, items, said, tool, words
 from agent_queue.ports import Assignment, Command, Event, EventKind, Host, Place, Reader, StopWay
 
@@ -64,8 +66,9 @@ class PiReader(JsonReader):
             }
         )
         self._started: str | None = None
-        self._in = self._cached = self._out = 0
+        self._answers = Tally()
         self._cost = 0.0
+        self._shortened = False
 
     def own(self, event: Json) -> bool:
         kind = words(event, "type")
@@ -74,11 +77,19 @@ class PiReader(JsonReader):
         return self._started is not None and kind.startswith(_KINDS)
 
     def usage(self) -> dict[str, Any]:
-        """The sum over the calls of this run that were answered whole. Cached input is counted apart by the program."""
-        if not self.ended:
+        """The sum over the calls of this run that were answered whole.
+
+        What it asks a model for when it shortens the conversation is not told. A cost of 0 is what it says of a model
+        that its price list does not know.
+        """
+        calls = self.calls()
+        if not calls and not self.ended:
             return {}
-        tokens = {"tokens_in": self._in, "tokens_cached": self._cached, "tokens_out": self._out}
-        return {**tokens, "cost_usd": round(self._cost, 9), "usage": "exact"}
+        cost = {"cost_usd": round(self._cost, 9)} if self._cost or not calls else {}
+        return {**tokens(calls), **cost, "usage": self.sure(whole=not self._shortened)}
+
+    def calls(self) -> Sequence[Call]:
+        return self._answers.calls()
 
     def _session(self, event: Json) -> Iterable[Event]:
         self._started = identifier(event, "id") or ""
@@ -98,25 +109,21 @@ class PiReader(JsonReader):
             self.refused = refusals.broke(text, status)
             return said(EventKind.ERROR, text)
         self.refused = None
-        self._add(get(message, "usage"))
+        self._answers.add(_call(words(message, "model"), get(message, "usage")))
+        self._cost += amount(message, "usage", "cost", "total") or 0.0
+        self.turns = len(self._answers)
         texts = [words(block, "text") for block in items(message, "content") if words(block, "type") == "text"]
         shown = [event for text in texts for event in said(EventKind.TEXT, text)]
         return [*shown, *(said(EventKind.RESULT, "done") if self.ended else [])]
 
-    def _add(self, usage: object) -> None:
-        read = count(usage, "cacheRead")
-        self._in += count(usage, "input") + read + count(usage, "cacheWrite")
-        self._cached += read
-        self._out += count(usage, "output")
-        self._cost += amount(usage, "cost", "total") or 0.0
-        self.turns = (self.turns or 0) + 1
-
     def _tool(self, event: Json) -> Iterable[Event]:
-        self.calls.add(words(event, "toolCallId"))
+        self.tools.add(words(event, "toolCallId"))
+        self.running.add(words(event, "toolCallId"))
         return [tool(words(event, "toolName"), get(event, "args"))]
 
     def _tool_done(self, event: Json) -> Iterable[Event]:
         name = words(event, "toolName")
+        self.running.discard(words(event, "toolCallId"))
         if get(event, "isError") is not True:
             self.worked |= name in _EDITS
             return []
@@ -130,7 +137,16 @@ class PiReader(JsonReader):
 
     def _compaction(self, event: Json) -> Iterable[Event]:
         """It shortens the conversation to go on; when nothing follows, that did not help."""
-        self.ended = False
+        self.ended, self._shortened = False, True
         if words(event, "reason") == "overflow" and self.refused is None:
             self.refused = Broke(kind=Failure.CONTEXT, reason="the conversation outgrew the model's context")
         return said(EventKind.NOTE, "it shortens the conversation")
+
+
+def _call(model: str, used: object) -> Call:
+    """Cached input is counted apart by the program."""
+    read, written = count(used, "cacheRead"), count(used, "cacheWrite")
+    return Call(
+        model=model, tokens_in=count(used, "input") + read + written, tokens_cached=read, tokens_written=written,
+        tokens_out=count(used, "output"),
+    )  # fmt: skip

@@ -1,11 +1,14 @@
 """Cuts an agent's log into lines and JSON events, whatever the chunks, and holds what every reader has to remember."""
 
 import json
+import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from agent_queue.core.outcome import Broke, Done, Failure, Outcome
+from agent_queue.core.usage import Call, Provenance
+from agent_queue.core.usage_line import MARK
 from agent_queue.engines import refusals
 from agent_queue.engines.untrusted import Json, said, text_of, words
 from agent_queue.ports import Ending, Event, EventKind
@@ -16,6 +19,11 @@ LONGEST_LINE = 8 * 1024 * 1024
 _HEAD_OF_A_LONG_LINE = 200
 _LAST_WORDS = 20
 _EVENT = b'{"type":"'
+_COLOURS = re.compile(rb"^(?:\x1b\[[0-9;?]*[ -/]*[@-~])+|(?:\x1b\[[0-9;?]*[ -/]*[@-~]|\s)+\Z")
+_COLOURED = 16
+"""A wrapper that paints its output puts its escapes so near to the ends of a line."""
+_USAGE_LINE = MARK.decode()
+"""What a wrapper tells for the books is not the last word of a program that fails."""
 
 
 class Lines:
@@ -78,13 +86,16 @@ class JsonReader:
         self._lines = Lines()
         self._plain: deque[str] = deque(maxlen=_LAST_WORDS)
         self._lost_session = self._streamed = False
-        self.begun = self.ended = False
+        self.begun = self.ended = self.foreign = False
+        """Its stream was begun, and ended; it is another program's stream."""
         self.denied = self.worked = False
         """A tool was denied; a tool that can change files did its work."""
         self.session: str | None = None
         self.model: str | None = None
         self.turns: int | None = None
-        self.calls: set[str] = set()
+        self.tools: set[str] = set()
+        self.running: set[str] = set()
+        """The tools that were called, and those of them that have not told their result."""
         self.refused: Broke | None = None
         """What went wrong last; a program that goes on after it clears it."""
 
@@ -93,8 +104,21 @@ class JsonReader:
         raise NotImplementedError
 
     def usage(self) -> dict[str, Any]:
-        """Token and cost keys, only when they are certain for this run."""
+        """Token and cost keys of this run alone, with `usage`: how sure they are. Nothing where nothing is known."""
         return {}
+
+    def calls(self) -> Sequence[Call]:
+        """The answers that those figures are the sum of; none where the program tells no more than a sum."""
+        return ()
+
+    @property
+    def asking(self) -> bool:
+        """True when an answer of the model may have been under way at the end: its tokens are not told then."""
+        return not self.ended and not self.running
+
+    def sure(self, *, whole: bool = True) -> str:
+        """How sure a sum over the answers told so far is; `whole` is False where it is known to lack some."""
+        return (Provenance.EXACT if whole and not self.asking else Provenance.ESTIMATED).value
 
     def problem(self, ending: Ending) -> Outcome | None:  # noqa: ARG002
         """A positive sign of failure, which outranks even exit code 0."""
@@ -112,7 +136,7 @@ class JsonReader:
         known = {key: value for key, value in found.items() if value is not None}
         if self._lost_session:
             known["resume_id"] = None
-        return {**known, **({"tool_calls": len(self.calls)} if self._streamed else {}), **self.usage()}
+        return {**known, **({"tool_calls": len(self.tools)} if self._streamed else {}), **self.usage()}
 
     def ending(self, ending: Ending) -> Outcome:
         for line in self._lines.rest():
@@ -133,6 +157,8 @@ class JsonReader:
     def _line(self, line: bytes) -> list[Event]:
         if line.startswith(self.quiet):
             return []
+        if b"\x1b" in line[:_COLOURED] or b"\x1b" in line[-_COLOURED:]:
+            line = _COLOURS.sub(b"", line)
         # A text on stderr without a line end may stand before an event on the same line.
         start = 0 if line.startswith(b"{") else line.find(_EVENT)
         event = event_in(line[start:] if start else line) if start >= 0 else None
@@ -148,7 +174,8 @@ class JsonReader:
     def _text(self, line: bytes) -> list[Event]:
         events = said(EventKind.NOTE, text_of(line))
         for event in events:
-            self._plain.append(event.text)
+            if not event.text.startswith(_USAGE_LINE):
+                self._plain.append(event.text)
             self._lost_session |= not self._streamed and any(sign in event.text for sign in self.gone)
         return events
 
@@ -170,6 +197,9 @@ class PlainReader:
     def facts(self) -> dict[str, Any]:
         return {}
 
+    def calls(self) -> Sequence[Call]:
+        return ()
+
     def ending(self, ending: Ending) -> Outcome:
         for line in self._lines.rest():
             self._text(line)
@@ -179,7 +209,7 @@ class PlainReader:
 
     def _text(self, line: bytes) -> list[Event]:
         events = said(EventKind.TEXT, text_of(line))
-        self._last.extend(event.text for event in events)
+        self._last.extend(event.text for event in events if not event.text.startswith(_USAGE_LINE))
         return events
 
 

@@ -14,6 +14,8 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 _NAME = re.compile(r"[A-Za-z0-9][\w.:/@+\[\]-]{0,199}", re.ASCII)
+_WILD = re.compile(r"[*?\[]")
+"""What a glob would not take as it stands."""
 _TELLING = ("command", "cmd", "file_path", "filePath", "path", "pattern", "query", "url", "prompt", "description")
 
 
@@ -54,6 +56,11 @@ def identifier(value: object, *keys: str) -> str | None:
     """An id or a model's name: short, and nothing that an argument or a journal could mistake for something else."""
     found = words(value, *keys)
     return found if _NAME.fullmatch(found) else None
+
+
+def plain(path: str) -> str:
+    """A path as a glob that matches it alone."""
+    return _WILD.sub(r"[\g<0>]", path)
 
 
 def readable(text: str, limit: int = _LONGEST_TEXT) -> str:

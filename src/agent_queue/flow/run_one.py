@@ -14,14 +14,16 @@ from agent_queue.core.job import Stage
 from agent_queue.core.lifecycle import Move, decide
 from agent_queue.core.outcome import Broke, Done, Exit, Failure, Held, Outcome, StopReason, of_stop
 from agent_queue.core.recovery import Repair
+from agent_queue.core.settings import engine_settings
 from agent_queue.flow.beats import beat, beats
 from agent_queue.flow.before import REFUSED
 from agent_queue.flow.launch import launch, with_hint
 from agent_queue.flow.opened import Opened, opened_in, to_json
+from agent_queue.flow.reading import Reading
 from agent_queue.flow.secrets import without_secrets
 from agent_queue.flow.tools import Deed, Run, Steps, Tools, Watch, hold, policy_of, run_folder
 from agent_queue.flow.verify import verify
-from agent_queue.ports import Ending, Kept, Reader, RunFolder
+from agent_queue.ports import Ending, Kept, RunFolder
 
 LOOK_S = 5.0
 CHUNK = 1 << 20
@@ -128,7 +130,7 @@ def _end(run: Run, tools: Tools, folder: RunFolder) -> Steps[Outcome]:
         kept, note = Kept(facts={}, changed=None), with_hint(error)
     if kept.note:
         tools.tell(f"{run.id}: {kept.note}")
-    reader = yield from _read(tools, folder, opened)
+    reader = yield from _read(run, tools, folder, opened)
     outcome = _judged(tools, stopped, exit_, reader, kept)
     if note and isinstance(outcome, Done):
         outcome = Broke(kind=Failure.SETUP, reason=f"its work could not be saved on its branch: {note}")
@@ -141,36 +143,37 @@ def _end(run: Run, tools: Tools, folder: RunFolder) -> Steps[Outcome]:
     return outcome
 
 
-def _resume_refused(opened: Opened, reader: Reader | None) -> bool:
+def _resume_refused(opened: Opened, reader: Reading | None) -> bool:
     """True when the program was to go on with a conversation and said that there is none."""
     return opened.resumed is not None and reader is not None and reader.facts().get("resume_id", "") is None
 
 
-def _read(tools: Tools, folder: RunFolder, opened: Opened) -> Steps[Reader | None]:
+def _read(run: Run, tools: Tools, folder: RunFolder, opened: Opened) -> Steps[Reading | None]:
     engine = tools.engine(opened.engine)
     if engine is None:
         return None
-    reader = engine.reader()
+    asked = run.manifest.model or engine_settings(tools.settings, opened.engine).model
+    reading = Reading(engine, tools.prices, asked)
 
-    def feed(offset: int) -> int:
-        while data := folder.log("agent.log", offset, CHUNK):
-            for _ in reader.feed(data):
+    def feed(data: bytes, offset: int) -> None:
+        while data:
+            for _ in reading.feed(data):
                 pass
             offset += len(data)
-        return offset
+            data = folder.log("agent.log", offset, CHUNK) if len(data) == CHUNK else b""
+        reading.side_files(opened.sidecars, tools.side_files)
 
     first = folder.log("agent.log", 0, CHUNK)
-    for _ in reader.feed(first):
-        pass
-    if len(first) == CHUNK:
-        yield Deed(lambda: feed(CHUNK))
-    for pattern in opened.sidecars:
-        for name, data in tools.side_files(pattern):
-            reader.sidecar(name, data)
-    return reader
+    if len(first) == CHUNK or opened.sidecars:
+        yield Deed(lambda: feed(first, 0))
+    else:
+        feed(first, 0)
+    return reading
 
 
-def _judged(tools: Tools, stopped: StopReason | None, exit_: Exit | None, reader: Reader | None, kept: Kept) -> Outcome:
+def _judged(
+    tools: Tools, stopped: StopReason | None, exit_: Exit | None, reader: Reading | None, kept: Kept
+) -> Outcome:
     if stopped is not None:
         return of_stop(stopped, tools.clock.now())
     if exit_ is None:
@@ -180,7 +183,7 @@ def _judged(tools: Tools, stopped: StopReason | None, exit_: Exit | None, reader
     return reader.ending(Ending(exit=exit_, changed=kept.changed, now=tools.clock.local()))
 
 
-def _ended(now: datetime, stopped: StopReason | None, exit_: Exit | None, reader: Reader | None, kept: Kept) -> Entry:
+def _ended(now: datetime, stopped: StopReason | None, exit_: Exit | None, reader: Reading | None, kept: Kept) -> Entry:
     entry: Entry = {"event": "ended", "ended_at": now.timestamp(), **kept.facts, **(reader.facts() if reader else {})}
     if exit_ is not None:
         entry |= {"exit": exit_.code if exit_.signal is None else -exit_.signal, "duration_s": exit_.duration_s,

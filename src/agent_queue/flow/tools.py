@@ -9,7 +9,7 @@ from agent_queue.core.job import JobId
 from agent_queue.core.lifecycle import Job, Policy
 from agent_queue.core.manifest import Manifest
 from agent_queue.core.settings import Settings
-from agent_queue.ports import Clock, Engine, Host, Lock, Plan, Processes, Queue, RunFolder, Workspaces
+from agent_queue.ports import Clock, Engine, Host, Lock, Plan, Prices, Processes, Queue, RunFolder, Workspaces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,7 @@ class Tools:
     """What of an environment a child may see, and the names it may not."""
     side_files: Callable[[str], list[tuple[str, bytes]]]
     """The side files of an agent program that match a glob, by name with their bytes, oldest first."""
+    prices: Prices
     offers: Lookup
     """What this host offers, for `capabilities`."""
     mutexes: Callable[[Manifest], tuple[str, ...]]

@@ -1,12 +1,13 @@
 """An engine whose agent does what a test says: it reads plain words from the output instead of a program's stream."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from agent_queue.core.history import STATE_KEYS
 from agent_queue.core.outcome import Broke, Done, Failure, Held, Outcome
 from agent_queue.core.run import Assignment, Command, Ending, Event, EventKind, Host, Place, StopWay
+from agent_queue.core.usage import Call
 
 
 class ScriptedReader:
@@ -32,6 +33,9 @@ class ScriptedReader:
 
     def facts(self) -> Mapping[str, Any]:
         return self._facts
+
+    def calls(self) -> Sequence[Call]:
+        return ()
 
     def ending(self, ending: Ending) -> Outcome:
         match self._said:

@@ -54,6 +54,10 @@ class App(Adapters):
 
         return redaction(self.environment, self.settings)
 
+    def written_at(self, path: str) -> float | None:
+        """When a file was last written, epoch seconds; None for what is no file."""
+        return os.path.getmtime(path) if os.path.isfile(path) else None
+
     def pause(self, engine: str | None, *, paused: bool) -> None:
         """Let an engine, or all of them, start no more jobs; or undo that. What runs, runs on."""
         path = self.layout.lane(engine or ALL)

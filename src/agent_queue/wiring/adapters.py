@@ -105,12 +105,14 @@ class Adapters:
         from agent_queue.flow.tools import Tools
         from agent_queue.system import host
         from agent_queue.system.clock import MachineClock
+        from agent_queue.system.prices import ListPrices
 
         return Tools(
             queue=self.queue, workspaces=self.workspaces, processes=self.processes, clock=MachineClock(),
             settings=self.settings, host=host.host(), environment=self.environment, engine=self.engine,
             program=host.find, child_environment=host.child_environment, side_files=host.side_files,
-            offers=self.offers.lookup, mutexes=self.mutexes, closed_lanes=self.closed_lanes, tell=self.tell,
+            offers=self.offers.lookup, mutexes=self.mutexes, closed_lanes=self.closed_lanes,
+            prices=ListPrices(self.settings.prices), tell=self.tell,
         )  # fmt: skip
 
     def engine(self, name: str) -> "Engine | None":
