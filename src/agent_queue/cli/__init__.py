@@ -30,6 +30,8 @@ COMMANDS = {
     "resume": "undo pause",
     "recover": "finish what a crash left, without running anything",
     "clean": "archive what finished jobs left behind",
+    "graph": "which waiting jobs wait for which others",
+    "profiles": "the profiles that jobs can name",
     "lint": "check job files",
     "schema": "the frontmatter as JSON Schema",
     "read-log": "what any agent program's output says: how it ended, what it used",

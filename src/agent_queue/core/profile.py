@@ -23,6 +23,16 @@ class Profile:
         return next((line.strip("# ") for line in self.persona.splitlines() if line.strip("# ")), "")
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A profile and its file; `problem` says why it cannot be read, and then there is no profile."""
+
+    name: str
+    path: str
+    profile: Profile | None
+    problem: str = ""
+
+
 def parse(data: bytes, name: str, file: str) -> Profile:
     """Read a profile file.
 

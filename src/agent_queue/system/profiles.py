@@ -2,24 +2,13 @@
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from agent_queue.core.errors import ManifestError
 from agent_queue.core.job import bad_id
-from agent_queue.core.profile import Profile, parse
+from agent_queue.core.profile import Found, Profile, parse
 from agent_queue.system.layout import SUFFIX
 
 SHIPPED = os.path.join(os.path.dirname(os.path.dirname(__file__)), "profiles")
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A profile and its file; `problem` says why it cannot be read, and then there is no profile."""
-
-    name: str
-    path: str
-    profile: Profile | None
-    problem: str = ""
 
 
 class Profiles:
