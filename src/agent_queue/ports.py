@@ -78,7 +78,10 @@ class Engine(Protocol):
     """True when the program may print nothing while it works: silence is then no sign of a stall."""
     script: bool
     """True when it runs the job's body as a program: then nothing may stand before it in the prompt."""
-
+    live: tuple[str, ...]
+    """Of `core.budget.COUNTED`, what its reader tells while the program runs."""
+    caps: tuple[str, ...]
+    """Of the same, what the program itself keeps to when it is told by its command."""
     hint: str
     """How to get the program, for people who do not have it."""
 

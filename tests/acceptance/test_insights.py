@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Agent, Aq, Jobs, begun, done
+from .conftest import Agent, Aq, Jobs, begun, done, wait_for
 
 
 def journal(queue: Path, job: str) -> dict[str, Any]:
@@ -149,3 +149,45 @@ def test_before_any_run_it_says_so(aq: Aq, jobs: Jobs) -> None:
     assert "no job has run yet" in aq("insights").out
     assert "has not run yet" in aq("insights", job).out
     assert insights(aq)["total"]["jobs"] == 0
+
+
+def test_a_run_under_way_shows_what_it_has_used_and_a_budget_ends_it(
+    aq: Aq, jobs: Jobs, agent: Agent, tmp_path: Path
+) -> None:
+    """A program that tells each answer: the third turn is one too many."""
+    gate = tmp_path / "gate"
+    answers = []
+    for number in range(1, 6):
+        event = begun(f"turn {number}")[1]
+        event["message"]["id"] = f"m{number}"
+        answers.append(json.dumps(event))
+    wait = f"while [ ! -e {gate} ]; do sleep 0.02; done"
+    agent.plays(
+        f"echo half > half.txt; echo '{json.dumps(begun()[0])}'; echo '{answers[0]}'; echo '{answers[1]}'; {wait}; "
+        f"echo '{answers[2]}'; sleep 1000"
+    )
+    job = jobs.add("long", "Do it", engine="claude", budget="{turns: 2}")
+    with aq.started("run"):
+
+        def shown() -> Any:
+            (row,) = [row for row in aq("status", "--json").json()["jobs"] if row["id"] == job]
+            return row.get("budget")
+
+        (told,) = wait_for(shown, "the budget in the status")
+        assert (told["name"], told["limit"], told["used"], told["share"]) == ("turns", 2, 2, 1.0)
+        assert "100% of budget.turns used" in aq("status").out
+        gate.touch()
+        jobs.wait(job, "failed")
+    assert journal(jobs.queue, job).items() >= {"result": "budget_exceeded", "stop": "budget", "turns": 3}.items()
+    assert "3 of budget.turns 2" in aq("show", job).out
+    assert aq("diff", job).out.count("half.txt") == 1, "what it did until then is kept"
+
+
+def test_the_time_to_the_first_output_is_told(aq: Aq, jobs: Jobs) -> None:
+    job = jobs.add("late", "sleep 0.3; echo hello")
+    silent = jobs.add("silent", "true")
+    aq("run", "--once")
+    (run,) = insights(aq, job)["runs"]
+    assert 0.2 < run["first_output_s"] < run["duration_s"] + 0.1
+    assert "first output after 0." in aq("insights", job).out
+    assert insights(aq, silent)["runs"][0]["first_output_s"] is None

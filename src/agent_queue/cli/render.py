@@ -13,6 +13,8 @@ WORD, TITLE = 11, 12
 WRAPPED = "wrapped"
 FAILED_LATELY_S = 72 * 3600.0
 """A failure is news from Friday evening to Monday morning; after that it is history."""
+NEARLY = 0.8
+"""A budget of which so much is used is told of."""
 BY_A_PERSON = ("cancelled", "rejected")
 MARKS = {"exact": "", "estimated": "*", "subscription": "* (subscription)", "unknown": "?", None: ""}
 """Behind a figure: it is estimated in part, or a part is not known; or it is what a subscription would have cost."""
@@ -135,7 +137,22 @@ def _running(job: Found) -> Item:
     silent = f"silent {age(job['silent_s'])}" if job["silent_s"] is not None else ""
     engine = job["engine"] if job["doing"] != "verifying" else ""
     words = ", ".join(word for word in (engine, age(job["age_s"]), silent, why) if word)
-    return Item("stalled" if job["stalled"] else doing, job["id"], words, job["title"], [])
+    more = [(_so_far(job), "dim"), (_budget(job), "yellow")]
+    return Item("stalled" if job["stalled"] else doing, job["id"], words, job["title"], more)
+
+
+def _so_far(job: Found) -> str:
+    """What a run under way has used, with what the job's earlier runs did; '' while nobody knows."""
+    told = job["insights"]
+    parts = [tokens(told), cost(told) if told["cost_usd"] is not None else ""]
+    return ", ".join(filter(None, [*parts, _lines(told), f"run {job['run']}" if job["run"] > 1 else ""]))
+
+
+def _budget(job: Found) -> str:
+    """The limits that are nearly used up, or that nobody can keep."""
+    near = [f"{each['share']:.0%} of budget.{each['name']} used" for each in job.get("budget", ())
+            if each["used"] is not None and each["share"] >= NEARLY]  # fmt: skip
+    return ", ".join(near)
 
 
 def _waiting(job: Found) -> Item:

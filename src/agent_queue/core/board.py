@@ -54,6 +54,8 @@ class Work(TypedDict):
     """Epoch seconds."""
     written_at: float | None
     """When it last printed something, epoch seconds."""
+    live: dict[str, Any]
+    """What its agent has used so far, as far as it tells; {} of a verify."""
     quiet_s: float | None
     """Silence longer than this is the mark of a stall; None for programs that may print nothing."""
 

@@ -123,6 +123,20 @@ def summed(runs: Sequence[Attempt]) -> dict[str, Any]:
     }
 
 
+def with_live(told: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any]:
+    """A job's sums with those of the run that is under way, which tells them in state keys."""
+    used = usage_of(live)
+    if used.usage is Provenance.UNKNOWN and used.cost_usd is None:
+        return {}  # it has only begun
+    names = ("tokens_in", "tokens_cached", "tokens_out", "cost_usd")
+    both = {
+        key: told.get(key) if (more := getattr(used, key)) is None else round((told.get(key) or 0) + more, 9)
+        for key in names
+    }
+    sure = {"usage": used.usage.value, "cost_usage": _cost_usage(used)}
+    return {**both, **{key: max(filter(None, (told.get(key), now)), key=CERTAINTY.index) for key, now in sure.items()}}
+
+
 def _latest(values: Sequence[int | None]) -> int | None:
     return next((value for value in reversed(values) if value is not None), None)
 

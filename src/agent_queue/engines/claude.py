@@ -31,6 +31,8 @@ class Claude:
     """It kills its tool and still prints its usage; at SIGTERM it does neither."""
     silent = False
     script = False
+    live: tuple[str, ...] = ("usd", "tokens", "turns")
+    caps: tuple[str, ...] = ("usd", "turns")
     hint = "npm install -g @anthropic-ai/claude-code, then log in once with `claude`"
 
     def command(self, assignment: Assignment, place: Place, host: Host) -> Command:  # noqa: ARG002

@@ -28,6 +28,8 @@ class Codex:
     stop = StopWay()
     silent = False
     script = False
+    live: tuple[str, ...] = ("usd", "tokens", "turns")
+    caps: tuple[str, ...] = ()
     hint = "npm install -g @openai/codex, then log in once with `codex login`"
 
     def command(self, assignment: Assignment, place: Place, host: Host) -> Command:  # noqa: ARG002

@@ -30,6 +30,8 @@ class Copilot:
     stop = StopWay()
     silent = False
     script = False
+    live: tuple[str, ...] = ("usd", "tokens", "turns")
+    caps: tuple[str, ...] = ("usd",)
     hint = "npm install -g @github/copilot, then log in once with `copilot login`"
 
     def command(self, assignment: Assignment, place: Place, host: Host) -> Command:  # noqa: ARG002

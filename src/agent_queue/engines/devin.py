@@ -15,6 +15,8 @@ class Devin:
     silent = True
     """It prints its answer when it is done, as plain text, and neither a session id nor usage."""
     script = False
+    live: tuple[str, ...] = ()
+    caps: tuple[str, ...] = ()
     hint = "curl -fsSL https://cli.devin.ai/install.sh | bash, then log in once with `devin auth login`"
 
     def command(self, assignment: Assignment, place: Place, host: Host) -> Command:  # noqa: ARG002

@@ -34,6 +34,8 @@ class Gemini:
     stop = StopWay()
     silent = False
     script = False
+    live: tuple[str, ...] = ("usd", "tokens", "turns")
+    caps: tuple[str, ...] = ()
     hint = "npm install -g @google/gemini-cli, then log in once with `gemini` or set GEMINI_API_KEY"
 
     def command(self, assignment: Assignment, place: Place, host: Host) -> Command:  # noqa: ARG002

@@ -27,6 +27,8 @@ class OpenCode:
     stop = StopWay()
     silent = False
     script = False
+    live: tuple[str, ...] = ("usd", "tokens", "turns")
+    caps: tuple[str, ...] = ()
     hint = "npm install -g opencode-ai, then log in once with `opencode auth login`"
 
     def command(self, assignment: Assignment, place: Place, host: Host) -> Command:  # noqa: ARG002

@@ -26,6 +26,8 @@ class Pi:
     stop = StopWay()
     silent = False
     script = False
+    live: tuple[str, ...] = ("usd", "tokens", "turns")
+    caps: tuple[str, ...] = ()
     hint = "npm install -g @mariozechner/pi-coding-agent, then log in once with `pi` or set a provider's API key"
 
     def command(self, assignment: Assignment, place: Place, host: Host) -> Command:  # noqa: ARG002

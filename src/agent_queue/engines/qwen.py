@@ -33,6 +33,8 @@ class Qwen:
     stop = StopWay()
     silent = False
     script = False
+    live: tuple[str, ...] = ("usd", "tokens", "turns")
+    caps: tuple[str, ...] = ("turns",)
     hint = "npm install -g @qwen-code/qwen-code, then log in once with `qwen`"
 
     def command(self, assignment: Assignment, place: Place, host: Host) -> Command:  # noqa: ARG002

@@ -24,6 +24,8 @@ class Shell:
     stop = StopWay()
     silent = True
     script = True
+    live: tuple[str, ...] = ()
+    caps: tuple[str, ...] = ()
     hint = "part of every POSIX system, as /bin/sh"
 
     def command(self, assignment: Assignment, place: Place, host: Host) -> Command:  # noqa: ARG002

@@ -3,8 +3,10 @@
 from dataclasses import replace
 from datetime import datetime
 
+from agent_queue.core.budget import Budget, unwatched
 from agent_queue.core.errors import AqError
 from agent_queue.core.history import Entry
+from agent_queue.core.job import Result
 from agent_queue.core.manifest import render
 from agent_queue.core.outcome import Outcome, Refused, StopReason, of_stop
 from agent_queue.core.preface import prefaced
@@ -27,6 +29,11 @@ def launch(run: Run, tools: Tools, folder: RunFolder) -> Steps[Opened | Outcome]
     chosen = choose(run.manifest, tools)
     if isinstance(chosen, Refused):
         return chosen
+    complaint = unkept(run.manifest.budget, chosen)
+    if complaint and run.manifest.budget.strict:
+        return Refused(result=Result.BUDGET_EXCEEDED, reason=f"budget.strict: {complaint}")
+    if complaint:
+        tools.tell(f"{run.id}: {complaint}")
     lock, found = run.lock, before(run, tools)
     assert lock is not None
     place, summary = yield from _workspace(run, tools, lock)
@@ -63,6 +70,13 @@ def _workspace(run: Run, tools: Tools, lock: Lock) -> Steps[tuple[Place, str]]:
         return place, tools.workspaces.summary(place) if looked_at else ""
 
     return made() if run.plan.repository is None else (yield Deed(made))
+
+
+def unkept(budget: Budget, chosen: Chosen) -> str:
+    """What cannot be kept of a budget with this engine, '' when all can."""
+    lacking = unwatched(budget, (*chosen.engine.live, *chosen.engine.caps))
+    names = " and ".join(f"budget.{name}" for name in lacking)
+    return f"{names} cannot be kept: {chosen.name} does not tell while it runs what it uses" if lacking else ""
 
 
 def _command(
@@ -103,9 +117,10 @@ def deadline(run: Run) -> tuple[float | None, StopReason]:
 def _started(run: Run, opened: Opened, now: datetime) -> Entry:
     place = opened.place
     branch = {"wip_branch": place.branch, "wip_base": place.base} if place.branch else {}
+    profile = {"profile": run.manifest.profile} if run.manifest.profile else {}
     return {
         "event": "started", "run": run.job.past.run, "engine": opened.engine, "started_at": now.timestamp(),
-        "resume_id": opened.resumed, "fresh": False, **branch,
+        "resume_id": opened.resumed, "fresh": False, **profile, **branch,
     }  # fmt: skip
 
 

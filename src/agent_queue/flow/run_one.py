@@ -14,19 +14,17 @@ from agent_queue.core.job import Stage
 from agent_queue.core.lifecycle import Move, decide
 from agent_queue.core.outcome import Broke, Done, Exit, Failure, Held, Outcome, StopReason, of_stop
 from agent_queue.core.recovery import Repair
-from agent_queue.core.settings import engine_settings
-from agent_queue.flow.beats import beat, beats
+from agent_queue.flow.beats import Beats, beat, beats
 from agent_queue.flow.before import REFUSED
 from agent_queue.flow.launch import launch, with_hint
+from agent_queue.flow.meter import Meter
 from agent_queue.flow.opened import Opened, opened_in, to_json
-from agent_queue.flow.reading import Reading
 from agent_queue.flow.secrets import without_secrets
 from agent_queue.flow.tools import Deed, Run, Steps, Tools, Watch, hold, policy_of, run_folder
 from agent_queue.flow.verify import verify
 from agent_queue.ports import Ending, Kept, RunFolder
 
 LOOK_S = 5.0
-CHUNK = 1 << 20
 BUSY = timedelta(minutes=10)
 """How soon a workspace that a person keeps busy is tried again."""
 
@@ -59,7 +57,7 @@ def conclude(run: Run, tools: Tools, outcome: Outcome) -> Move:
 
 def build(run: Run, tools: Tools, repair: Repair | None) -> Steps[Outcome]:
     """The agent's work: prepare, start, watch, save, judge."""
-    folder = run_folder(tools, run.job)
+    folder, meter = run_folder(tools, run.job), None
     match repair:
         case None:
             try:
@@ -72,44 +70,49 @@ def build(run: Run, tools: Tools, repair: Repair | None) -> Steps[Outcome]:
                 return Broke(kind=Failure.SETUP, reason=with_hint(error))
             if not isinstance(opened, Opened):
                 return opened
-            yield from _watch(run, tools, folder, opened)
+            meter = Meter(run, tools, folder, opened, fresh=True)
+            yield from _watch(run, tools, folder, opened, meter)
         case Repair.ADOPT:
-            yield from _adopt(run, tools, folder)
+            meter = yield from _adopt(run, tools, folder)
         case Repair.GO_ON | Repair.ORPHAN | Repair.CHARGE | Repair.FINISH_MOVE:
             pass
         case _:
             assert_never(repair)
-    return (yield from _end(run, tools, folder))
+    return (yield from _end(run, tools, folder, meter))
 
 
-def _watch(run: Run, tools: Tools, folder: RunFolder, opened: Opened) -> Steps[None]:
+def _watch(run: Run, tools: Tools, folder: RunFolder, opened: Opened, meter: Meter) -> Steps[None]:
     """Wait for the end of the process; now and then save its work, and look whether it lives up to its terms."""
     limit = tools.settings.run.stall_stop_s
     engine = tools.engine(opened.engine)
     look = None if limit is None or engine is None or engine.silent else min(LOOK_S, limit / 4)
     saves = beats(run.id, opened.place, tools)
-    while not (yield Watch(folder.path, _sooner(look, saves.wait_s(tools.clock.monotonic())))):
+    while not (yield Watch(folder.path, _soonest(tools.clock.monotonic(), look, saves, meter))):
         written = folder.written_at("agent.log")
         silent_s = 0.0 if written is None else tools.clock.now().timestamp() - written
         if look is not None and limit is not None and silent_s > limit:
             tools.processes.ask_stop(folder.path, StopReason.STALLED)
             look = None
+        yield from meter.look()
         yield from beat(saves, tools)
 
 
-def _sooner(one: float | None, other: float | None) -> float | None:
-    return min((time for time in (one, other) if time is not None), default=None)
+def _soonest(now: float, look: float | None, saves: Beats, meter: Meter) -> float:
+    """When the next of these is due, in seconds from now."""
+    return min(time for time in (look, saves.wait_s(now), meter.wait_s(now)) if time is not None)
 
 
-def _adopt(run: Run, tools: Tools, folder: RunFolder) -> Steps[None]:
+def _adopt(run: Run, tools: Tools, folder: RunFolder) -> Steps[Meter | None]:
     """Wait for an agent that another supervisor started, until its shim lets go of the job."""
     opened = opened_in(folder)
-    if opened is not None and tools.processes.exit(folder.path) is None:
-        yield from _watch(run, tools, folder, opened)
+    meter = Meter(run, tools, folder, opened) if opened is not None else None
+    if opened is not None and meter is not None and tools.processes.exit(folder.path) is None:
+        yield from _watch(run, tools, folder, opened, meter)
     yield from hold(run, tools, folder.path)
+    return meter
 
 
-def _end(run: Run, tools: Tools, folder: RunFolder) -> Steps[Outcome]:
+def _end(run: Run, tools: Tools, folder: RunFolder, meter: Meter | None) -> Steps[Outcome]:
     """The process is gone: sweep if its shim died, save the work, read the output, judge."""
     opened, lock = opened_in(folder), run.lock
     assert lock is not None
@@ -130,12 +133,13 @@ def _end(run: Run, tools: Tools, folder: RunFolder) -> Steps[Outcome]:
         kept, note = Kept(facts={}, changed=None), with_hint(error)
     if kept.note:
         tools.tell(f"{run.id}: {kept.note}")
-    reader = yield from _read(run, tools, folder, opened)
-    outcome = _judged(tools, stopped, exit_, reader, kept)
+    meter = meter or Meter(run, tools, folder, opened)
+    yield from meter.rest()
+    outcome = _judged(tools, stopped, exit_, meter, kept)
     if note and isinstance(outcome, Done):
         outcome = Broke(kind=Failure.SETUP, reason=f"its work could not be saved on its branch: {note}")
-    tools.queue.note(run.id, _ended(tools.clock.now(), stopped, exit_, reader, kept), durable=False)
-    if isinstance(outcome, Broke) and stopped is None and _resume_refused(opened, reader):
+    tools.queue.note(run.id, _ended(tools.clock.now(), stopped, exit_, meter, kept), durable=False)
+    if isinstance(outcome, Broke) and stopped is None and _resume_refused(opened, meter):
         folder.write(REFUSED, b"")
         return Held(
             reason="the program no longer knows its conversation; it begins a new one", lane="", until=tools.clock.now()
@@ -143,48 +147,25 @@ def _end(run: Run, tools: Tools, folder: RunFolder) -> Steps[Outcome]:
     return outcome
 
 
-def _resume_refused(opened: Opened, reader: Reading | None) -> bool:
+def _resume_refused(opened: Opened, meter: Meter) -> bool:
     """True when the program was to go on with a conversation and said that there is none."""
-    return opened.resumed is not None and reader is not None and reader.facts().get("resume_id", "") is None
+    return opened.resumed is not None and meter.reading is not None and meter.facts().get("resume_id", "") is None
 
 
-def _read(run: Run, tools: Tools, folder: RunFolder, opened: Opened) -> Steps[Reading | None]:
-    engine = tools.engine(opened.engine)
-    if engine is None:
-        return None
-    asked = run.manifest.model or engine_settings(tools.settings, opened.engine).model
-    reading = Reading(engine, tools.prices, asked)
-
-    def feed(data: bytes, offset: int) -> None:
-        while data:
-            for _ in reading.feed(data):
-                pass
-            offset += len(data)
-            data = folder.log("agent.log", offset, CHUNK) if len(data) == CHUNK else b""
-        reading.side_files(opened.sidecars, tools.side_files)
-
-    first = folder.log("agent.log", 0, CHUNK)
-    if len(first) == CHUNK or opened.sidecars:
-        yield Deed(lambda: feed(first, 0))
-    else:
-        feed(first, 0)
-    return reading
-
-
-def _judged(
-    tools: Tools, stopped: StopReason | None, exit_: Exit | None, reader: Reading | None, kept: Kept
-) -> Outcome:
+def _judged(tools: Tools, stopped: StopReason | None, exit_: Exit | None, meter: Meter, kept: Kept) -> Outcome:
+    if stopped is StopReason.BUDGET and (over := meter.over()) is not None:
+        return Broke(kind=Failure.BUDGET, reason=f"stopped: {over}")
     if stopped is not None:
         return of_stop(stopped, tools.clock.now())
     if exit_ is None:
         return Broke(kind=Failure.MACHINE, reason="the agent's shim or the machine died under it")
-    if reader is None:
+    if meter.reading is None:
         return Done() if exit_.clean else Broke(kind=Failure.CRASH, reason=str(exit_))
-    return reader.ending(Ending(exit=exit_, changed=kept.changed, now=tools.clock.local()))
+    return meter.judged(meter.reading.ending(Ending(exit=exit_, changed=kept.changed, now=tools.clock.local())))
 
 
-def _ended(now: datetime, stopped: StopReason | None, exit_: Exit | None, reader: Reading | None, kept: Kept) -> Entry:
-    entry: Entry = {"event": "ended", "ended_at": now.timestamp(), **kept.facts, **(reader.facts() if reader else {})}
+def _ended(now: datetime, stopped: StopReason | None, exit_: Exit | None, meter: Meter, kept: Kept) -> Entry:
+    entry: Entry = {"event": "ended", "ended_at": now.timestamp(), **kept.facts, **meter.facts()}
     if exit_ is not None:
         entry |= {"exit": exit_.code if exit_.signal is None else -exit_.signal, "duration_s": exit_.duration_s,
                   "stragglers": exit_.stragglers}  # fmt: skip

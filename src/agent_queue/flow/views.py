@@ -24,8 +24,8 @@ def status(
 ) -> dict[str, Any]:  # fmt: skip
     """The whole queue. `lanes` maps an engine that takes no jobs to the reason; `unmet` says why a dependency waits.
 
-    Jobs in work have three further keys: `doing` in words, `silent_s` since the last output, and `stalled`; failed ones
-    have `reason`, in words.
+    Jobs in work have further keys: `doing` in words, `silent_s` since the last output, and `stalled`; those with a
+    budget also `budget`, how much of each limit is used; failed ones have `reason`, in words.
     """
     working = [row for row in board["rows"] if _in_work(row, supervised=supervisor is not None)]
     known: dict[tuple[str, bool], str | None] = {}
@@ -76,13 +76,24 @@ def _job(row: "Row", waiting_for: list[str], supervised: bool, now: float) -> di
         "age_s": round(max(now - (began or row["came_ns"] / 1e9), 0.0), 1), "invalid": row["invalid"] or None,
         "waiting_for": waiting_for, "next_eligible": row["next_eligible"] or None,
         "tracker_item": row["tracker_item"] or None, "tracker_echoed": state.get("tracker_echoed"),
-        "insights": {key: row["figures"].get(key) for key in INSIGHTS},
+        "insights": _insights(row),
     }  # fmt: skip
     if row["stage"] is Stage.FAILED:
         job["reason"] = row["reason"] or None
     if row["stage"] is Stage.BUILDING or row["pending"]:
         job |= doing(row["stage"], work, supervised=supervised, now=now)
     return job
+
+
+def _insights(row: "Row") -> dict[str, Any]:
+    """What all runs took; of a run under way, what it took so far."""
+    told = {key: row["figures"].get(key) for key in INSIGHTS}
+    live = row["work"]["live"] if row["work"] and row["stage"] is Stage.BUILDING else {}
+    if live:
+        from agent_queue.core.insights import with_live
+
+        told |= with_live(told, live)
+    return told
 
 
 def _engine(row: "Row") -> str | None:
@@ -104,7 +115,9 @@ def doing(stage: Stage, work: "Work | None", *, supervised: bool, now: float) ->
     else:
         words = "to be verified, waiting for aq run" if stage is Stage.REVIEW else "left by a crash, waiting for aq run"
     limit = work["quiet_s"] if work else None
-    return {"doing": words, "silent_s": silent_s, "stalled": bool(limit and silent_s and silent_s > limit)}
+    told = {"doing": words, "silent_s": silent_s, "stalled": bool(limit and silent_s and silent_s > limit)}
+    budget = work["live"].get("budget") if work else None
+    return {**told, "budget": budget} if budget else told
 
 
 def _reasons(row: "Row", room: Room, otherwise: str, now: datetime) -> list[str]:

@@ -164,9 +164,9 @@ class Glance:
     def _work(self, row: dict[str, Any]) -> "Work":
         """What the record folder of its agent, or of the latest try of its verify, tells."""
         folder, engine = self._layout.run(row["id"], row["run"]), row["state"].get("engine") or row["engine"]
-        log, quiet_s = f"{folder}/agent.log", self._quiet_s(engine)
+        log, quiet_s, live = f"{folder}/agent.log", self._quiet_s(engine), records.read_object(f"{folder}/live.json")
         if row["stage"] is Stage.REVIEW:
-            log, quiet_s = f"{folder}/verify.log", None
+            log, quiet_s, live = f"{folder}/verify.log", None, None
             tries = [int(name) for name in _listed(f"{folder}/verify") if name.isdigit()]
             folder = f"{folder}/verify/{max(tries, default=0)}"
         record = records.read_object(f"{folder}/run.json")
@@ -177,6 +177,7 @@ class Glance:
             "stopping": os.path.exists(f"{folder}/stop.json"),
             "started_at": _written_at(f"{folder}/run.json"),
             "written_at": _written_at(log),
+            "live": live or {},
             "quiet_s": quiet_s,
         }
 

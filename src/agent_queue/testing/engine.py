@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from agent_queue.core.budget import COUNTED
 from agent_queue.core.history import STATE_KEYS
 from agent_queue.core.outcome import Broke, Done, Failure, Held, Outcome
 from agent_queue.core.run import Assignment, Command, Ending, Event, EventKind, Host, Place, StopWay
@@ -64,7 +65,9 @@ class ScriptedReader:
 class ScriptedEngine:
     """Satisfies `ports.Engine`."""
 
-    def __init__(self, name: str = "scripted", *, silent: bool = False, script: bool = False) -> None:
+    def __init__(
+        self, name: str = "scripted", *, silent: bool = False, script: bool = False, live: tuple[str, ...] = COUNTED
+    ) -> None:
         self.name = name
         self.programs: tuple[str, ...] = (name,)
         self.bin_variable = f"{name.upper()}_BIN"
@@ -72,6 +75,8 @@ class ScriptedEngine:
         self.stop = StopWay()
         self.silent = silent
         self.script = script
+        self.live: tuple[str, ...] = live
+        self.caps: tuple[str, ...] = ()
         self.hint = f"{name} is made of words; it cannot be installed"
 
     def command(self, assignment: Assignment, place: Place, host: Host) -> Command:  # noqa: ARG002 - the port's

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from agent_queue.core.budget import Budget
+from agent_queue.core.budget import COUNTED, Budget
 from agent_queue.core.history import STATE_KEYS
 from agent_queue.core.job import JobId
 from agent_queue.core.manifest import Manifest
@@ -120,6 +120,13 @@ class EngineContract:
             assert "some-model" in argv
         budget = Manifest(yolo=True, budget=Budget(usd=2.5, turns=40, tokens=1000))
         assert self._command(manifest=budget).argv[0] == ASSIGNMENT.program, "a budget is no reason to fail"
+
+    def test_the_limits_that_it_keeps_are_in_the_command(self) -> None:
+        engine, without = self.engine(), self._command()
+        assert {*engine.live, *engine.caps} <= {*COUNTED}
+        for name, budget in {"usd": Budget(usd=2.5), "tokens": Budget(tokens=1000), "turns": Budget(turns=40)}.items():
+            given = self._command(manifest=Manifest(yolo=True, budget=budget))
+            assert (given != without) is (name in engine.caps), f"budget.{name}"
 
     def test_the_narrow_mode_is_another_command(self) -> None:
         if self.has_modes:
