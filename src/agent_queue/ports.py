@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from agent_queue.core.board import Board, Changes, FileChange, Glimpse, Invalid, Row
 from agent_queue.core.history import Entry, History
 from agent_queue.core.job import JobId, Stage
+from agent_queue.core.lanes import Lane
 from agent_queue.core.lifecycle import Job, Move
 from agent_queue.core.manifest import JobFile, Manifest
 from agent_queue.core.outcome import Exit, Outcome, StopReason
@@ -32,8 +33,8 @@ from agent_queue.core.usage import Call
 
 __all__ = [
     "Assignment", "Board", "Call", "Changes", "Clock", "Command", "Ending", "Engine", "Event", "EventKind", "Events",
-    "FileChange", "Glimpse", "Host", "Invalid", "Kept", "Lock", "Place", "Plan", "Prices", "Processes", "Queue",
-    "Reader", "Row", "RunFolder", "Start", "StopWay", "Target", "Woken", "Workspaces",
+    "FileChange", "Glimpse", "Host", "Invalid", "Kept", "LaneFiles", "Lock", "Place", "Plan", "Prices", "Processes",
+    "Queue", "Reader", "Row", "RunFolder", "Start", "StopWay", "Target", "Woken", "Workspaces",
 ]  # fmt: skip
 
 
@@ -159,6 +160,14 @@ class Queue(Protocol):
     def run_folder(self, job: JobId, run: int) -> RunFolder: ...
     def archive(self, job: JobId, label: str) -> bool:
         """Put a finished job's run folders away; False when it has none."""
+
+
+class LaneFiles(Protocol):
+    """What is remembered of lanes, by lane. It outlives the supervisor."""
+
+    def read(self) -> Mapping[str, Lane]: ...
+    def put(self, name: str, lane: Lane) -> None: ...
+    def forget(self, name: str) -> None: ...
 
 
 class Processes(Protocol):

@@ -50,11 +50,12 @@ def _written(name: str, call: ast.Call) -> str:
 
 
 def built(tree: ast.AST, kind: str) -> list[int]:
-    """Lines on which a value of `agent_queue.core.lifecycle`'s class `kind` is made, or made anew by `replace`."""
+    """Lines on which a value of `agent_queue.core.move`'s class `kind` is made, or made anew by `replace`."""
     made = []
     for name, call in calls(tree):
         again = name == "dataclasses.replace" and "move" in (dotted(call.args[0], {}).lower() if call.args else "")
-        if name in (kind, f"agent_queue.core.lifecycle.{kind}", f"lifecycle.{kind}") or (kind == "Move" and again):
+        homes = ("", "agent_queue.core.lifecycle.", "lifecycle.", "agent_queue.core.move.", "move.")
+        if name in [f"{home}{kind}" for home in homes] or (kind == "Move" and again):
             made.append(call.lineno)
     return made
 

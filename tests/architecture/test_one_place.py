@@ -133,6 +133,7 @@ def test_reading_is_no_change(fine: str) -> None:
         "from agent_queue.core.lifecycle import Move as M\nM()",
         "from agent_queue.core import lifecycle\nlifecycle.Move()",
         "import agent_queue.core.lifecycle\nagent_queue.core.lifecycle.Move()",
+        "from agent_queue.core.move import Move as M\nM()",
         "from dataclasses import replace\nreplace(move, target=Stage.SHIPPED)",
         "import dataclasses\ndataclasses.replace(self.last_move, seq=2)",
     ],

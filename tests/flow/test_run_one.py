@@ -153,7 +153,7 @@ def test_an_exponential_backoff_doubles(world: World) -> None:
     world.will("a", *[Script(code=1)] * 4)
     world.supervise()
     begun, ended = ([entry[key] for entry in world.entries() if key in entry] for key in ("started_at", "ended_at"))
-    assert [start - end for start, end in zip(begun[1:], ended, strict=False)] == [10, 20, 40]
+    assert [start - end for start, end in zip(begun[1:], ended, strict=False)] == [30, 60, 120]
     assert world.result() == "retries_exhausted"
 
 
@@ -214,9 +214,9 @@ def test_an_outcome_that_the_engine_reads_is_kept(world: World) -> None:
 def test_a_long_log_is_read_whole(world: World) -> None:
     world.add()
     output = b"x" * 100 + b"\n"
-    world.will("a", Script(output=output * 30_000 + b"fact turns 9\nbroke quota used up\n", code=1))
+    world.will("a", Script(output=output * 30_000 + b"fact turns 9\nbroke context too long\n", code=1))
     world.supervise()
-    assert (world.past().state["turns"], world.result()) == (9, "crash")
+    assert (world.past().state["turns"], world.result()) == (9, "context")
 
 
 @pytest.mark.parametrize("code", [0, 1])

@@ -15,12 +15,14 @@ from agent_queue.core.meaning import Meaning
 from agent_queue.core.run import Host, Start
 from agent_queue.core.schedule import mutexes
 from agent_queue.core.settings import RunSettings, Settings
+from agent_queue.flow.lanes import Lanes
 from agent_queue.flow.loop import Loop
 from agent_queue.flow.report import Report
 from agent_queue.flow.tools import Tools
 from agent_queue.testing.clock import FakeClock
 from agent_queue.testing.engine import ScriptedEngine
 from agent_queue.testing.events import FakeEvents
+from agent_queue.testing.lanes import MemoryLanes
 from agent_queue.testing.machine import Killed, Machine, job_file
 from agent_queue.testing.processes import FakeProcesses, Script
 from agent_queue.testing.queue import MemoryLock, MemoryQueue
@@ -42,6 +44,7 @@ class World:
         self.installed = {"scripted", "other"}
         self.environment: dict[str, str] = {"PATH": "/bin", "SECRET": "s", "SCRIPTED_KEY": "k"}
         self.lanes: dict[str, str] = {}
+        self.parked = MemoryLanes(self.machine)
         self.offered = {"os", "git"}
         self.told: list[str] = []
         self.tell: Callable[[str], None] = self.told.append
@@ -100,7 +103,8 @@ class World:
             program=lambda name: f"/bin/{name}" if name in self.installed else None,
             child_environment=_child_environment, side_files=lambda _: [], prices=lambda _: None, mutexes=self.mutexes,
             offers=lambda key, value: (value or "1",) if key in self.offered else (),
-            closed_lanes=lambda: self.lanes, tell=self.tell,
+            lanes=Lanes(self.parked, self.settings, self.clock, self.tell), closed_lanes=lambda: self.lanes,
+            tell=self.tell,
         )  # fmt: skip
 
     def supervise(self, *, slots: int = 3, once: bool = True, **options: Any) -> Report | None:
@@ -189,7 +193,11 @@ class World:
         return mutexes(manifest.lock, place=plan.repository or plan.cwd, in_place=not plan.worktree)
 
     def candidates(self, manifest: Manifest) -> tuple[str, ...]:
-        return candidates(manifest, self.settings.classes)
+        names = candidates(manifest, self.settings.classes)
+        return names if manifest.engine else tuple(name for name in names if name in self.installed)
+
+    def fallback(self, manifest: Manifest) -> tuple[str, ...]:
+        return tuple(name for name in manifest.fallback if name in self.installed)
 
 
 def _child_environment(environment: Mapping[str, str], patterns: tuple[str, ...]) -> tuple[dict[str, str], list[str]]:
@@ -201,7 +209,9 @@ class _Recorded(MemoryQueue):
     """Notes which changed files the supervisor passed on, and lets a test in just before a lock is taken."""
 
     def __init__(self, world: World) -> None:
-        super().__init__(world.machine, Meaning(mutexes=world.mutexes, engines=world.candidates))
+        super().__init__(
+            world.machine, Meaning(mutexes=world.mutexes, engines=world.candidates, fallback=world.fallback)
+        )
         self._changes = world.looked_at
         self._at_lock = world.at_lock
 

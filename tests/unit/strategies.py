@@ -116,4 +116,5 @@ waiting = st.builds(
     deps=st.sampled_from([(), (), (), ("dep-1",), ("dep-1", "dep-2")]),
     soft=st.booleans(),
     next_eligible=st.sampled_from([0.0, 0.0, 99.0, 100.0, 101.0]),
+    fallback=st.sampled_from([(), (), ("codex",), ("claude", "codex")]),
 )

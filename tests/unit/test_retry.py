@@ -40,13 +40,13 @@ def test_no_retry_is_asked_for_by_default() -> None:
     assert not may_retry(Failure.CRASH, NEVER)
 
 
-@pytest.mark.parametrize(("attempt", "seconds"), [(0, 10), (1, 10), (2, 20), (3, 40), (6, 320)])
-def test_backoff_doubles_from_ten_seconds(attempt: int, seconds: float) -> None:
+@pytest.mark.parametrize(("attempt", "seconds"), [(0, 30), (1, 30), (2, 60), (3, 120), (7, 1920), (8, 3600), (9, 3600)])
+def test_backoff_doubles_from_half_a_minute_to_an_hour(attempt: int, seconds: float) -> None:
     assert wait_before(attempt, EXPONENTIAL, 0.0) == seconds
 
 
 @given(st.integers(0, 100), rolls)
-def test_chance_adds_up_to_a_quarter_and_a_day_is_the_longest(attempt: int, roll: float) -> None:
+def test_chance_adds_up_to_a_quarter_and_an_hour_is_the_longest(attempt: int, roll: float) -> None:
     wait, least = wait_before(attempt, EXPONENTIAL, roll), wait_before(attempt, EXPONENTIAL, 0.0)
     later = wait_before(min(attempt + 1, 100), EXPONENTIAL, roll)
     assert wait is not None

@@ -40,7 +40,7 @@ def blocked(one: Waiting, facts: dict[str, Any]) -> bool:
     return bool(
         one.next_eligible > NOW
         or "*" in facts["closed"]
-        or (one.engines and set(one.engines) <= facts["closed"].keys())
+        or (one.engines and {*one.engines, *one.fallback} <= facts["closed"].keys())
         or (set(one.deps) - facts["met"] and not one.soft)
         or set(one.locks) & facts["held"]
         or one.id in facts["refused"]
@@ -123,6 +123,18 @@ def test_a_long_queue_is_read_no_further_than_the_last_free_slot() -> None:
         (job(engines=("claude",)), {"closed": {"claude": "usage limit"}}, "claude: usage limit"),
         (job(engines=("claude", "pi")), {"closed": {"claude": "parked", "pi": "paused"}}, "claude and pi: parked"),
         (job(engines=("claude", "pi")), {"closed": {"claude": "parked"}}, None),
+        (
+            job(engines=("claude",)),
+            {"closed": {"claude": "usage limit"}, "until": {"claude": 1_772_366_400.0}},
+            "not before 2026-03-01 12:00:00 UTC (claude: usage limit)",
+        ),
+        (job(engines=("claude",), fallback=("pi",)), {"closed": {"claude": "limit"}}, None),
+        (
+            job(engines=("claude",), fallback=("pi",)),
+            {"closed": {"claude": "limit", "pi": "limit"}, "until": {"claude": 1_772_370_000.0, "pi": 1_772_366_400.0}},
+            "not before 2026-03-01 12:00:00 UTC (claude: limit)",
+        ),
+        (job(fallback=("pi",)), {"closed": {"pi": "limit"}}, None),
         (job(engines=("claude",)), {"closed": {"*": "paused"}}, "claude: paused"),
         (job(), {"closed": {"*": "paused"}}, "engine: paused"),
         (job(deps=("a", "b")), {"met": {"a"}}, "waiting for b (inbox)"),

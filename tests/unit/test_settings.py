@@ -189,9 +189,10 @@ def test_a_wrong_variable_is_named(minutes: str) -> None:
 
 
 @pytest.mark.parametrize(("table", "possible"), [
-    ("x = 1", "defaults, run, engines, classes, env, prices"),
-    ("[run]\nx = 1", "slots, max_recoveries, stall_after, stall_stop, stop_grace, durability, checkpoint_every"),
-    ("[engines.a]\nx = 1", "bin, args, model, env"),
+    ("x = 1", "defaults, run, engines, classes, lanes, env, prices"),
+    ("[run]\nx = 1", ("slots, max_recoveries, max_hold, breaker, stall_after, stall_stop, stop_grace, durability, "
+                     "checkpoint_every")),
+    ("[engines.a]\nx = 1", "bin, args, model, env, account"),
 ])  # fmt: skip
 def test_the_hint_says_what_is_possible(table: str, possible: str) -> None:
     with pytest.raises(SettingsError) as caught:

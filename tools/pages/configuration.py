@@ -6,6 +6,7 @@ from dataclasses import fields as fields_of
 from agent_queue.core.engine_class import CLASSES
 from agent_queue.core.fields import show_duration
 from agent_queue.core.settings import EngineSettings, RunSettings, Settings
+from agent_queue.core.settings_lanes import LaneSettings
 from agent_queue.ports import Engine
 from agent_queue.system.host import INHERITED
 from agent_queue.wiring import ENGINES, App
@@ -20,15 +21,21 @@ RUN = {
     "checkpoint_every": "how often a workspace in git is saved while its agent works, to `refs/aq/snapshots/JOB`; less "
                         "often where that takes more than a hundredth of the time; `off` only saves it when a run ends",
     "max_recoveries": "how often a job may be run again after the machine or aq died under it",
+    "max_hold": "how long a job may be held where nobody knows when that ends, e.g. credit used up; then it fails as "
+                "`held_too_long`. A hold with a known reset waits for that, however long",
+    "breaker": "jobs in a row that crash within a minute before their engine counts as broken: then one job at a time "
+               "tries it, after growing pauses, and none fails; 0 for never",
     "durability": "`full` flushes every acknowledged change to the disk; `fast` leaves that to the kernel, for scratch "
                   "queues",
 }  # fmt: skip
 ENGINE = {
     "bin": "the program, by name or path", "args": "further arguments, before those of the job",
     "model": "model where a job names none", "env": "variables for this engine's agents",
+    "account": "a name for the account in use: limits are remembered for each account by itself",
 }  # fmt: skip
+LANE = {"hours": 'when it starts jobs, local time, e.g. `"22:00-06:00"` to keep the day for yourself'}
 TABLES = {"run": "`[run]`", "defaults": "`[defaults]`", "engines": "`[engines.NAME]`",
-          "classes": "`[classes]`", "env_pass": "`[env]`",
+          "classes": "`[classes]`", "lanes": "`[lanes.NAME]`", "env_pass": "`[env]`",
           "prices": '`[prices."MODEL"]`'}  # fmt: skip
 VARIABLES = {
     "AGENT_QUEUE_ROOT": "the queue's folder; `--root` beats it; else `$XDG_DATA_HOME/agent-queue`, else "
@@ -44,6 +51,7 @@ def page() -> str:
     same("settings", TABLES, (field.name for field in fields_of(Settings)))
     same("[run] keys", RUN, (field.name.removesuffix("_s") for field in fields_of(RunSettings)))
     same("[engines] keys", ENGINE, (field.name for field in fields_of(EngineSettings)))
+    same("[lanes] keys", LANE, (field.name for field in fields_of(LaneSettings)))
     found = {name for text in strings() for name in re.findall(r"AGENT_QUEUE_[A-Z_]+", text)}
     same("environment variables", VARIABLES, found)
     loaded = adapters()
@@ -78,6 +86,9 @@ reorders. A class of your own is one more line, and a line here beats the one sh
 {chr(10).join(f"{name} = {list(engines)}".replace("'", '"') for name, engines in CLASSES.items())}
 ```
 
+## `[lanes.NAME]`: when an engine takes jobs
+
+{table(("key", "meaning"), ((f"`{key}`", text) for key, text in LANE.items()))}
 ## `[env]`: what agents may see
 
 `pass = ["GH_TOKEN"]` names further variables of the supervisor's environment; a trailing `*` matches any ending. What

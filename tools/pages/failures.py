@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from agent_queue.core.job import Result
+from agent_queue.core.lanes import CAUSES
 from agent_queue.core.outcome import FAILURES, Broke, Failure, Fault, Refused, StopReason, of_stop
 from pages.source import nodes, same, table
 
@@ -108,4 +109,6 @@ def _retried(failure: Failure) -> str:
     rule = FAILURES[failure]
     if rule.fault is Fault.MACHINE:
         return "always, up to `max_recoveries`"
+    if failure in CAUSES:
+        return "held uncharged, see [lanes](../how-to/limits-and-lanes.md)"
     return "when `retry.on` names it" if rule.retriable else "never"

@@ -51,6 +51,7 @@ STATE = {
     "cost_basis": "what the cost is: `reported` by the agent, `computed` from list prices, or `subscription`: what it "
     "would have cost by the token",
     "first_output_s": "seconds until the agent printed something",
+    "fingerprint": "hash of a failure and of the work it left, to know the same one again",
     "verify_exit": "exit code of the last verify",
     "scope_warning": "a path outside `allowed-scope` was changed",
     "tracker_item": "the tracker's name of this job",

@@ -63,8 +63,9 @@ effect in this version. That note is computed from the source.
 ## `retry`
 
 `max` counts the runs after the first: `max: 1` is at most two attempts, then the job fails as `retries_exhausted`.
-`backoff` is the least wait between two runs, or `exp`: 10 s, doubled each time, with up to a quarter added by chance.
-`on` names [failures](failures.md); without it {", ".join(f"`{name}`" for name in RETRIED_BY_DEFAULT)}. Possible are
+`backoff` is the least wait between two runs, or `exp`: 30 s, doubled each time up to an hour, with up to a quarter
+added by chance. `on` names [failures](failures.md); without it
+{", ".join(f"`{name}`" for name in RETRIED_BY_DEFAULT)}. Possible are
 {", ".join(f"`{name}`" for name in RETRIABLE)}; `agent_error` is another name of `crash`.{repeat()}
 
 ## `budget`

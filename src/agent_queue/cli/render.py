@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from agent_queue.cli.screen import Screen, age, amount, columns, dollars, home, plain
+from agent_queue.cli.screen import Screen, age, amount, columns, dollars, home, moment, plain
+from agent_queue.core.schedule import HOURS
 
 Found = Mapping[str, Any]
 
@@ -105,11 +106,15 @@ def _head(found: Found, screen: Screen) -> Iterator[str]:
         yield "no supervisor is running; `aq run` starts one"
     else:
         yield f"supervisor {supervisor['pid']}: {supervisor['running']} of {supervisor['slots']} slots in use"
-    for lane in found["lanes"]:
-        name, undo = (
-            ("all engines", "aq resume") if lane["engine"] == "*" else (lane["engine"], f"aq resume {lane['engine']}")
-        )
-        yield screen.paint(f"{name}: {lane['reason']}; `{undo}` undoes it", "yellow")
+    yield from (screen.paint(_lane(lane), "yellow") for lane in found["lanes"])
+
+
+def _lane(lane: Found) -> str:
+    """Why an engine starts no jobs, until when, and what a person can do about it."""
+    everywhere = lane["engine"] == "*"
+    name, undo = ("all engines", "aq resume") if everywhere else (lane["engine"], f"aq resume {lane['engine']}")
+    until = "" if lane["parked_until"] is None else f", until {moment(lane['parked_until'])}"
+    return f"{name}: {lane['reason']}{until}" + ("" if lane["reason"].startswith(HOURS) else f"; `{undo}` undoes it")
 
 
 def _need(job: Found) -> str:

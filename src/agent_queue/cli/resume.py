@@ -4,6 +4,7 @@ import click
 
 from agent_queue.cli.options import emit, json_option
 from agent_queue.wiring import opened
+from agent_queue.wiring.lanes import parked
 
 
 @click.command()
@@ -11,10 +12,11 @@ from agent_queue.wiring import opened
 @json_option
 @click.pass_obj
 def command(root: str | None, *, engine: str | None, as_json: bool) -> None:
-    """Undo `aq pause`, for one engine or for all."""
+    """Undo `aq pause`, and open lanes that aq parked itself; of one engine or of all."""
     app = opened(root)
-    engines = [engine] if engine else [None if name == "*" else name for name in app.closed_lanes()]
-    for name in engines:
+    shut = [name for name in {**parked(app), **app.closed_lanes()} if name != "*"]
+    for name in [engine] if engine else [None, *shut]:
         app.pause(name, paused=False)
-    left = app.closed_lanes()
-    emit(as_json, {"paused": list(left)}, [f"still paused: {', '.join(left)}" if left else "nothing is paused"])
+    left = {**{name: one.reason for name, one in parked(app).items()}, **app.closed_lanes()}
+    told = ", ".join(f"{'all engines' if name == '*' else name} ({reason})" for name, reason in left.items())
+    emit(as_json, {"paused": list(left)}, [f"still closed: {told}" if left else "every engine may start jobs"])

@@ -88,6 +88,13 @@ def age(seconds: float) -> str:
     return f"{whole // 86400}d{whole % 86400 // 3600}h"
 
 
+def moment(seconds: float) -> str:
+    """Epoch seconds as a local time, e.g. `2026-03-01 06:00`."""
+    from datetime import datetime
+
+    return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M}"
+
+
 def amount(count: int | None) -> str:
     """A count in words: `950`, `84k`, `2.1M`."""
     if count is None:

@@ -30,6 +30,8 @@ class Glimpse(TypedDict):
     priority: str
     engines: list[str]
     """Those that may run it, as `schedule.Waiting` has them."""
+    fallback: list[str]
+    """Those that go on with it while the others are closed."""
     locks: list[str]
     deps: list[str]
     soft: bool
@@ -72,6 +74,8 @@ class Row(Glimpse):
     run: int
     attempts: int
     next_eligible: float
+    lane: str
+    """The lane that it waits for; '' for none."""
     lies: str
     """The stage that its last move led to; '' for a job never moved."""
     kind: str

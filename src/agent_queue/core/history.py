@@ -13,13 +13,13 @@ STATE_KEYS = (
     "exit", "duration_s", "engine", "profile", "resume_id", "wip_branch", "wip_base", "wip_commit", "files_changed",
     "lines_added", "lines_deleted", "model", "tokens_in", "tokens_cached", "tokens_out", "cost_usd", "turns",
     "tool_calls", "usage", "cost_basis", "first_output_s", "verify_exit", "scope_warning", "tracker_item",
-    "tracker_echoed",
+    "tracker_echoed", "fingerprint",
 )  # fmt: skip
 
 ENTRY_KEYS = frozenset(
     (
         "at", "event", "seq", "from", "to", "move", "failure", "why", "fresh", "lane", "until", "stage", "verify",
-        "stop", "stragglers", "wip", "branch", "commit", "workspace", "body_sha256", "skipped",
+        "stop", "stragglers", "wip", "branch", "commit", "workspace", "body_sha256", "skipped", "held_since",
         *STATE_KEYS,
     )
 )  # fmt: skip
@@ -41,6 +41,10 @@ class History:
     attempts: int = 0
     recoveries: int = 0
     next_eligible: float = 0.0
+    lane: str = ""
+    """The lane that it is held by; '' when its last move was no hold, or none of a lane."""
+    held_since: float = 0.0
+    """Epoch seconds of the first of its latest holds in a row without a known reset; 0 for none."""
     life: int = 1
     """One more for every time that a person put it back after it had shipped."""
     fresh: bool = False
@@ -48,6 +52,11 @@ class History:
     skipped: int = 0
     """Lines that are torn or foreign: they are passed over and counted."""
     state: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def eligible(self) -> float:
+        """Epoch seconds before which it does not start; 0 when that is its lane's to say."""
+        return 0.0 if self.lane else self.next_eligible
 
 
 NEW = History()
@@ -61,6 +70,7 @@ def fold(entries: Iterable[Entry], *, skipped: int = 0) -> History:
     """Add up a journal, last value wins. Entries of unknown kinds contribute their state keys all the same."""
     state: Entry = {}
     seq, kind, unfinished, fresh, life = 0, "", False, False, 1
+    lane, held_since = "", 0.0
     stage: Stage | None = None
     origin: Stage | None = None
     for entry in entries:
@@ -77,11 +87,13 @@ def fold(entries: Iterable[Entry], *, skipped: int = 0) -> History:
             seq, stage, origin, unfinished = _count(entry, "seq"), target, start, event == "move"
             kind = str(entry.get("move", ""))
             life += kind == "reborn"
+            lane = str(entry.get("lane") or "")
+            held_since = held_since if kind in _UNSETTLED else _epoch(entry.get("held_since"))
         elif event == "moved" and entry.get("seq") == seq:
             unfinished = False
     return History(
         seq=seq, kind=kind, stage=stage, origin=origin, unfinished=unfinished, life=life, fresh=fresh,
-        skipped=skipped, state=state,
+        skipped=skipped, state=state, lane=lane, held_since=held_since,
         run=_count(state, "run"), attempts=_count(state, "attempts"), recoveries=_count(state, "recoveries"),
         next_eligible=_epoch(state.get("next_eligible")),
     )  # fmt: skip
@@ -102,3 +114,5 @@ def _epoch(value: object) -> float:
 
 
 _STAGES = frozenset(Stage)
+_UNSETTLED = ("begin", "recover")
+"""Moves that do not tell whether what a job was held for is over."""

@@ -1,90 +1,23 @@
 """Where a job goes next, and why: the only table of stage moves, and the only maker of a `Move`."""
 
-from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import assert_never, get_args
 
 from agent_queue.core.errors import BusyError, IllegalMoveError
-from agent_queue.core.history import Entry, History
-from agent_queue.core.job import JobId, Result, Stage
+from agent_queue.core.job import Result, Stage
+from agent_queue.core.move import Job, Kind, Move, Policy
 from agent_queue.core.outcome import FAILURES, Broke, Done, Failure, Fault, Held, Outcome, Refused
-from agent_queue.core.retry import NEVER, Retry, may_retry, wait_before
+from agent_queue.core.retry import may_retry, wait_before
+
+__all__ = [
+    "TRANSITIONS", "Job", "Kind", "Move", "Policy", "begin", "by_hand", "cancel", "decide", "pending", "promote",
+    "recover", "reject", "requeue", "ship",
+]  # fmt: skip
 
 _ENDINGS: dict[Stage, tuple[type[Outcome], ...]] = {
     Stage.INBOX: (Refused,), Stage.BUILDING: get_args(Outcome), Stage.REVIEW: get_args(Outcome), Stage.TESTING: (Done,),
 }  # fmt: skip
 """What can end where: a job that never started has no attempt to give back, and testing is a person's stage."""
-
-
-class Kind(StrEnum):
-    """What sort of move it is, journaled as `move`."""
-
-    BEGIN = "begin"
-    ADVANCE = "advance"
-    RETRY = "retry"
-    HOLD = "hold"
-    FAIL = "fail"
-    RECOVER = "recover"
-    PROMOTE = "promote"
-    SHIP = "ship"
-    REJECT = "reject"
-    REQUEUE = "requeue"
-    CANCEL = "cancel"
-    BY_HAND = "by_hand"
-    REBORN = "reborn"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """A job where it lies now, with its past."""
-
-    id: JobId
-    stage: Stage
-    past: History = field(default_factory=History)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """What the manifest and the settings say about going on after a failure."""
-
-    retry: Retry = NEVER
-    max_recoveries: int = 3
-    verify: bool = False
-    auto_promote: bool = False
-    auto_ship: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
-    """A decision, not yet carried out. Made here, carried out by `Queue.settle`."""
-
-    kind: Kind
-    job: JobId
-    origin: Stage
-    target: Stage
-    seq: int
-    run: int
-    attempts: int
-    recoveries: int
-    result: Result | None = None
-    failure: Failure | None = None
-    next_eligible: float = 0.0
-    """Epoch seconds before which the job does not start again; 0 for at once."""
-    fresh: bool = False
-    reason: str = ""
-    """For people; it may quote an agent, so it never enters the journal."""
-
-    def entry(self) -> Entry:
-        """The journal's line for it, without `at`."""
-        event = "moved_by_hand" if self.kind in (Kind.BY_HAND, Kind.REBORN) else "move"
-        entry: Entry = {
-            "event": event, "seq": self.seq, "move": self.kind.value, "from": self.origin.value,
-            "to": self.target.value, "run": self.run, "attempts": self.attempts, "recoveries": self.recoveries,
-            "next_eligible": self.next_eligible, "fresh": self.fresh,
-        }  # fmt: skip
-        told = (("result", self.result), ("failure", self.failure))
-        return entry | {key: value.value for key, value in told if value is not None}
 
 
 def begin(job: Job) -> Move:
@@ -107,11 +40,10 @@ def decide(job: Job, outcome: Outcome, policy: Policy, now: datetime, roll: floa
             return _onward(job, policy)
         case Refused(result=result, reason=reason):
             return _move(Kind.FAIL, job, Stage.FAILED, result=result, reason=reason)
-        case Held(reason=reason, until=until):
-            return _move(Kind.HOLD, job, Stage.INBOX, attempts=max(job.past.attempts - 1, 0), result=Result.HELD,
-                         next_eligible=until.timestamp() if until > now else 0.0, reason=reason)  # fmt: skip
-        case Broke(kind=kind, reason=reason):
-            return _broken(job, kind, reason, policy, now, roll)
+        case Held():
+            return _held(job, outcome, policy, now)
+        case Broke():
+            return _broken(job, outcome, policy, now, roll)
         case _:
             assert_never(outcome)
 
@@ -126,8 +58,22 @@ def _onward(job: Job, policy: Policy) -> Move:
     raise IllegalMoveError(f"{job.id} lies in {job.stage}: it waits there for a person")
 
 
-def _broken(job: Job, kind: Failure, reason: str, policy: Policy, now: datetime, roll: float) -> Move:
-    past, result = job.past, FAILURES[kind].result
+def _held(job: Job, held: Held, policy: Policy, now: datetime) -> Move:
+    """Wait for as long as a known reset takes; without one, no longer than `max_hold_s` since the first hold."""
+    since = job.past.held_since or now.timestamp()
+    if not held.known_reset and now.timestamp() - since >= policy.max_hold_s:
+        reason = f"held for {(now.timestamp() - since) / 3600:.1f} h, and no end in sight: {held.reason}"
+        return _move(Kind.FAIL, job, Stage.FAILED, result=Result.HELD_TOO_LONG, reason=reason)
+    return _move(
+        Kind.HOLD, job, Stage.INBOX, attempts=max(job.past.attempts - 1, 0), result=Result.HELD, reason=held.reason,
+        next_eligible=held.until.timestamp() if held.until > now else 0.0, lane=held.lane,
+        held_since=since if not held.known_reset else 0.0 if held.lane else job.past.held_since,
+    )  # fmt: skip
+
+
+def _broken(job: Job, broke: Broke, policy: Policy, now: datetime, roll: float) -> Move:
+    past, kind, reason, mark = job.past, broke.kind, broke.reason, broke.fingerprint
+    result = FAILURES[kind].result
     if FAILURES[kind].fault is Fault.MACHINE:
         if past.recoveries < policy.max_recoveries:
             return _move(Kind.RECOVER, job, Stage.INBOX, recoveries=past.recoveries + 1, result=Result.RECOVERED,
@@ -135,11 +81,14 @@ def _broken(job: Job, kind: Failure, reason: str, policy: Policy, now: datetime,
         reason = f"{reason}; it did so {past.recoveries + 1} times"
     elif may_retry(kind, policy.retry):
         wait = wait_before(past.attempts, policy.retry, roll)
-        if wait is not None:
+        again = policy.retry.stop_on_repeat and past.attempts > 1 and past.state.get("fingerprint") == mark != ""
+        if wait is not None and not again:
             return _move(Kind.RETRY, job, Stage.INBOX, next_eligible=now.timestamp() + wait if wait else 0.0,
-                         result=Result.RETRY, failure=kind, reason=reason)  # fmt: skip
-        result, reason = Result.RETRIES_EXHAUSTED, f"gave up after {past.attempts} attempts: {reason}"
-    return _move(Kind.FAIL, job, Stage.FAILED, result=result, failure=kind, reason=reason)
+                         result=Result.RETRY, failure=kind, reason=reason, fingerprint=mark)  # fmt: skip
+        why = "twice the same failure, and nothing changed in between" if again else reason
+        reason = f"gave up after {past.attempts} attempts: {why}" + (f": {reason}" if again else "")
+        result = Result.RETRIES_EXHAUSTED
+    return _move(Kind.FAIL, job, Stage.FAILED, result=result, failure=kind, reason=reason, fingerprint=mark)
 
 
 def pending(job: Job, policy: Policy) -> bool:
@@ -239,12 +188,14 @@ def _need(job: Job, deed: str, *stages: Stage) -> None:
 def _move(
     kind: Kind, job: Job, target: Stage, *, run: int | None = None, attempts: int | None = None,
     recoveries: int | None = None, result: Result | None = None, failure: Failure | None = None,
-    next_eligible: float = 0.0, fresh: bool | None = None, reason: str = "",
+    next_eligible: float = 0.0, fresh: bool | None = None, reason: str = "", lane: str = "", held_since: float = 0.0,
+    fingerprint: str = "",
 ) -> Move:  # fmt: skip
     past = job.past
     return Move(
         kind=kind, job=job.id, origin=job.stage, target=target, seq=past.seq + 1,
         run=past.run if run is None else run, attempts=past.attempts if attempts is None else attempts,
         recoveries=past.recoveries if recoveries is None else recoveries, fresh=past.fresh if fresh is None else fresh,
-        result=result, failure=failure, next_eligible=next_eligible, reason=reason,
+        result=result, failure=failure, next_eligible=next_eligible, reason=reason, lane=lane, held_since=held_since,
+        fingerprint=fingerprint,
     )  # fmt: skip

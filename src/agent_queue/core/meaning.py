@@ -16,7 +16,7 @@ class Meaning:
 
     `profile` finds one by name, None when there is none, and raises ManifestError for a file that cannot be read;
     `profiles` names all of them. `mutexes` and `engines` are what an effective manifest needs to start: the locks, and
-    the engines that may run it, () where none is known.
+    the engines that may run it, () where none is known; `fallback` gives the installed ones of its fallbacks.
     """
 
     defaults: Manifest = EMPTY
@@ -24,6 +24,7 @@ class Meaning:
     profiles: Callable[[], Collection[str]] = tuple
     mutexes: Callable[[Manifest], tuple[str, ...]] = lambda manifest: manifest.lock
     engines: Callable[[Manifest], tuple[str, ...]] = lambda manifest: (manifest.engine,) if manifest.engine else ()
+    fallback: Callable[[Manifest], tuple[str, ...]] = lambda manifest: manifest.fallback
 
     def effective(self, file: JobFile, name: str) -> JobFile:
         """Fill in what the file leaves open; its body stays as it is. `name` is the file's, for messages.

@@ -91,6 +91,8 @@ class Broke:
 
     kind: Failure
     reason: str
+    fingerprint: str = ""
+    """A hash of how it failed and on what tree, '' when nobody asks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +102,8 @@ class Held:
     reason: str
     lane: str
     until: datetime
+    known_reset: bool = True
+    """False: `until` is when to try again, and nobody knows when the reason for the hold ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,15 +4,16 @@ from dataclasses import dataclass
 
 from agent_queue.core.outcome import FAILURES, Failure
 
-LONGEST_WAIT_S = 24 * 3600.0
-FIRST_WAIT_S = 10.0
+LONGEST_WAIT_S = 3600.0
+FIRST_WAIT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
     """The manifest's `retry`. `max_retries` counts runs after the first; 0 means none.
 
-    `backoff_s` is the least wait between two runs; None doubles it from 10 s, with up to a quarter added by chance.
+    `backoff_s` is the least wait between two runs; None doubles it from 30 s to an hour at the most, with up
+    to a quarter added by chance.
     """
 
     max_retries: int = 0

@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from agent_queue.core.job import JobId
 
+HOURS = "takes jobs"
+"""How the reason begins of a lane that is closed by its hours: configuration, which no `aq resume` undoes."""
+
 
 class Waiting(NamedTuple):
     """A job in the inbox, as far as choosing needs it. The order of the fields is the order of service."""
@@ -23,7 +26,9 @@ class Waiting(NamedTuple):
     soft: bool = False
     """Its dependencies are met in testing already."""
     next_eligible: float = 0.0
-    """Epoch seconds."""
+    """Epoch seconds; 0 for a job that waits for its lane to open, whenever that is."""
+    fallback: tuple[str, ...] = ()
+    """Installed engines that go on with it while the lanes of all the others are closed."""
 
 
 def mutexes(lock: tuple[str, ...], *, place: str, in_place: bool) -> tuple[str, ...]:
@@ -44,6 +49,8 @@ class Room:
     """Lock names in use."""
     closed: Mapping[str, str] = field(default_factory=dict)
     """Engine name to the reason why its lane takes no job; `*` closes all of them."""
+    until: Mapping[str, float] = field(default_factory=dict)
+    """When a lane opens that is parked for a time, epoch seconds, by engine."""
     unmet: Callable[[str, bool], str | None] = lambda _name, _soft: None
     """Say why a dependency is not met yet, or None when it is. True: a soft one."""
     refused: Collection[JobId] = frozenset()
@@ -67,20 +74,38 @@ def unmet(job: Waiting, room: Room) -> tuple[str, str] | None:
     return next(((name, reason) for name, reason in reasons if reason is not None), None)
 
 
+def opens_at(job: Waiting, room: Room) -> float | None:
+    """When the first of the lanes opens that a job waits for, epoch seconds; None when it waits for none of them."""
+    return min((room.until[name] for name in _shut(job, room) if name in room.until), default=None)
+
+
+def _shut(job: Waiting, room: Room) -> tuple[str, ...]:
+    """The engines that could run it, when the lanes of all of them are closed; else none."""
+    names = (*job.engines, *job.fallback) if job.engines else ()
+    return names if all(name in room.closed for name in names) else ()
+
+
 def _closed(job: Waiting, room: Room) -> str | None:
     """Why no engine that may run it takes a job now; None when one does."""
+    names = " and ".join(job.engines) or "engine"
     if "*" in room.closed:
-        return room.closed["*"]
-    reasons = [room.closed.get(engine) for engine in job.engines]
-    return None if None in reasons else next(iter(reasons), None)
+        return f"{names}: {room.closed['*']}"
+    if not _shut(job, room):
+        return None
+    told, opens = f"{names}: {room.closed[job.engines[0]]}", opens_at(job, room)
+    return told if opens is None else f"{_not_before(opens)} ({told})"
+
+
+def _not_before(seconds: float) -> str:
+    return f"not before {datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def why(job: Waiting, room: Room, now: float) -> str | None:
     """Say why a job cannot start now, or None when nothing but a free slot is missing."""
     if job.next_eligible > now:
-        return f"not before {datetime.fromtimestamp(job.next_eligible, UTC):%Y-%m-%d %H:%M:%S} UTC"
+        return _not_before(job.next_eligible)
     if (closed := _closed(job, room)) is not None:
-        return f"{' and '.join(job.engines) or 'engine'}: {closed}"
+        return closed
     if (waited := unmet(job, room)) is not None:
         return f"waiting for {waited[0]} ({waited[1]})"
     if not room.held.isdisjoint(job.locks):

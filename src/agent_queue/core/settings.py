@@ -11,6 +11,7 @@ from agent_queue.core.fields import seconds
 from agent_queue.core.frontmatter import Node
 from agent_queue.core.manifest import EMPTY, Manifest, typed
 from agent_queue.core.prices import Price, prices
+from agent_queue.core.settings_lanes import LaneSettings, account, lane_settings
 from agent_queue.core.tables import known as _known
 from agent_queue.core.tables import table as _table
 from agent_queue.core.tables import text as _text
@@ -35,6 +36,9 @@ class RunSettings:
     stop_grace_s: float = 10.0
     checkpoint_every_s: float | None = 60.0
     max_recoveries: int = 3
+    max_hold_s: float = 24 * 3600.0
+    breaker: int = 3
+    """Jobs in a row that crash at once before their engine is held to be broken; 0 for never."""
     durability: Durability = Durability.FULL
 
 
@@ -46,6 +50,8 @@ class EngineSettings:
     args: tuple[str, ...] = ()
     model: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
+    account: str | None = None
+    """A name for the account in use: usage limits are remembered for each account by itself."""
 
 
 _RUN_DEFAULTS = RunSettings()
@@ -58,6 +64,7 @@ class Settings:
     engines: Mapping[str, EngineSettings] = field(default_factory=dict)
     classes: Classes = field(default_factory=lambda: CLASSES)
     """What `engine-class` may name: the engines of a class, best first."""
+    lanes: Mapping[str, LaneSettings] = field(default_factory=dict)
     env_pass: tuple[str, ...] = ()
     """Further variables of the supervisor's environment that agents may see."""
     prices: Mapping[str, Price] = field(default_factory=dict)
@@ -65,7 +72,7 @@ class Settings:
 
 
 _ENGINE_NONE = EngineSettings()
-_TABLES = ("defaults", "run", "engines", "classes", "env", "prices")
+_TABLES = ("defaults", "run", "engines", "classes", "lanes", "env", "prices")
 
 
 def settings(file: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
@@ -85,6 +92,8 @@ def settings(file: Mapping[str, Any], environment: Mapping[str, str]) -> Setting
                  for name in _table(file, "engines", "engines")},
         classes={**CLASSES, **{name: _members(value, name) for name, value in classes.items()}},
         prices=prices(_table(file, "prices", "prices")),
+        lanes={name: lane_settings(_table(file["lanes"], name, f"lanes.{name}"), f"lanes.{name}")
+               for name in _table(file, "lanes", "lanes")},
         env_pass=tuple(_variable(name, "env.pass") for name in _texts(env.get("pass", []), "env.pass")),
     )  # fmt: skip
 
@@ -111,6 +120,7 @@ def _from_environment(environment: Mapping[str, str]) -> Manifest:
 def _run(table: Mapping[str, Any], environment: Mapping[str, str]) -> RunSettings:
     readers: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
         "slots": ("slots", _count), "max_recoveries": ("max_recoveries", _count),
+        "max_hold": ("max_hold_s", _seconds), "breaker": ("breaker", _count),
         "stall_after": ("stall_after_s", _seconds), "stall_stop": ("stall_stop_s", _off_or_seconds),
         "stop_grace": ("stop_grace_s", _seconds), "durability": ("durability", _durability),
         "checkpoint_every": ("checkpoint_every_s", _off_or_seconds),
@@ -129,13 +139,14 @@ def _run(table: Mapping[str, Any], environment: Mapping[str, str]) -> RunSetting
 
 def _engine(table: Mapping[str, Any], name: str) -> EngineSettings:
     where = f"engines.{name}"
-    _known(table, ("bin", "args", "model", "env"), f"{where}.")
+    _known(table, ("bin", "args", "model", "env", "account"), f"{where}.")
     env = _table(table, "env", f"{where}.env")
     return EngineSettings(
         bin=_text(table["bin"], f"{where}.bin") if "bin" in table else None,
         args=_texts(table.get("args", []), f"{where}.args"),
         model=_text(table["model"], f"{where}.model") if "model" in table else None,
         env={_variable(key, f"{where}.env"): _text(value, f"{where}.env.{key}") for key, value in env.items()},
+        account=account(table["account"], f"{where}.account") if "account" in table else None,
     )
 
 

@@ -7,10 +7,10 @@ from agent_queue.core.errors import AqError
 from agent_queue.core.job import JobId, Result, Stage
 from agent_queue.core.lifecycle import Job, Move, begin, decide, pending, recover
 from agent_queue.core.manifest import JobFile, Manifest, parse
-from agent_queue.core.outcome import Outcome, Refused
+from agent_queue.core.outcome import Refused
 from agent_queue.core.recovery import Repair, repair
 from agent_queue.core.schedule import Waiting
-from agent_queue.flow.choose_engine import choose
+from agent_queue.flow.choose_engine import Chosen, choose
 from agent_queue.flow.launch import JOB
 from agent_queue.flow.tools import Run, Tools, policy_of, run_folder
 from agent_queue.flow.verify import current
@@ -51,23 +51,26 @@ def _admit(row: Waiting, lock: Lock, tools: Tools) -> tuple[Move, Run] | Refusal
         job=job, manifest=file.manifest, body=file.body, persona=file.persona,
         plan=tools.workspaces.plan(file.manifest), lock=lock, mutexes=row.locks,
     )  # fmt: skip
-    refused = _refused(run, tools)
-    if refused is not None:
+    found = _engine(run, tools)
+    if isinstance(found, Refused):
         policy = policy_of(run.manifest, tools.settings)
-        return Refusal(decide(job, refused, policy, tools.clock.now(), tools.clock.roll()), run)
+        return Refusal(decide(job, found, policy, tools.clock.now(), tools.clock.roll()), run)
+    if found.closed:
+        return None
+    run.engine = found.name
+    tools.lanes.admitted(found.name)
     return begin(job), run
 
 
-def _refused(run: Run, tools: Tools) -> Outcome | None:
-    """What makes a start pointless: its cwd is gone, or no engine is there. The agent is never launched."""
+def _engine(run: Run, tools: Tools) -> Chosen | Refused:
+    """The engine for it, or what makes a start pointless: its cwd is gone, no engine is there, and the like."""
     if run.plan.problem:
         return Refused(result=Result.SETUP_FAILED, reason=run.plan.problem)
     lacking = unmet(run.manifest.capabilities, tools.offers)
     if lacking:
         reason = f"this host does not offer {', '.join(lacking)}; `aq doctor --capabilities` shows what it does"
         return Refused(result=Result.CAPABILITY_MISMATCH, reason=reason)
-    chosen = choose(run.manifest, tools)
-    return chosen if isinstance(chosen, Refused) else None
+    return choose(run.manifest, tools)
 
 
 def take_up(job_id: JobId, tools: Tools) -> tuple[Run, Repair] | None:

@@ -26,7 +26,7 @@ PREFACE = "preface.md"
 
 def launch(run: Run, tools: Tools, folder: RunFolder) -> Steps[Opened | Outcome]:
     """Make the workspace, write the run's files, start the agent. Gives what was opened, or why it was not."""
-    chosen = choose(run.manifest, tools)
+    chosen = choose(run.manifest, tools, admitted=run.engine)
     if isinstance(chosen, Refused):
         return chosen
     complaint = unkept(run.manifest.budget, chosen)
@@ -41,7 +41,7 @@ def launch(run: Run, tools: Tools, folder: RunFolder) -> Steps[Opened | Outcome]
         place=place, marker=tools.clock.token(), session=tools.clock.token(), engine=chosen.name,
         resumed=conversation_of(run, chosen.name, place, found),
     )  # fmt: skip
-    assignment = _assignment(run, tools, folder, chosen.program, opened)
+    assignment = _assignment(run, tools, folder, chosen, opened)
     start, dropped = _command(run, tools, folder, chosen, opened, assignment)
     opened = replace(opened, sidecars=chosen.engine.sidecars(assignment, place, start.env))
     keep(folder, opened)
@@ -97,11 +97,12 @@ def _command(
     return start, dropped
 
 
-def _assignment(run: Run, tools: Tools, folder: RunFolder, program: str, opened: Opened) -> Assignment:
-    said = engine_settings(tools.settings, opened.engine)
+def _assignment(run: Run, tools: Tools, folder: RunFolder, chosen: Chosen, opened: Opened) -> Assignment:
+    said, asked = engine_settings(tools.settings, chosen.name), run.manifest
     return Assignment(
-        job=run.id, run=run.job.past.run, program=program, manifest=run.manifest,
-        model=run.manifest.model or said.model, args=(*said.args, *run.manifest.args), folder=folder.path,
+        job=run.id, run=run.job.past.run, program=chosen.program, manifest=asked,
+        model=said.model if chosen.instead else asked.model or said.model,
+        args=(*said.args, *(() if chosen.instead else asked.args)), folder=folder.path,
         prompt_file=folder.path_of("prompt.md"), session=opened.session, resume_id=opened.resumed,
     )  # fmt: skip
 

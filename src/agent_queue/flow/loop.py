@@ -9,10 +9,12 @@ from functools import partial
 from agent_queue.core.job import JobId, Result, Stage
 from agent_queue.core.lifecycle import Job, Move, pending
 from agent_queue.core.outcome import StopReason
-from agent_queue.core.schedule import Room, Waiting, pick, why
+from agent_queue.core.schedule import Room, Waiting, opens_at, pick, why
 from agent_queue.flow.admit import Refusal, admit, take_up
-from agent_queue.flow.dependencies import first_unmet, names_of, unmet
+from agent_queue.flow.dependencies import first_unmet, names_of
+from agent_queue.flow.lanes import opens
 from agent_queue.flow.report import Report, Stopping
+from agent_queue.flow.room import room
 from agent_queue.flow.runs import Runs, let_go
 from agent_queue.flow.tools import Run, Tools, policy_of
 from agent_queue.flow.waiting import WaitingList
@@ -78,14 +80,15 @@ class Loop:
     def _drained(self) -> bool:
         """Nothing can run any more, or only after a hold that is longer than we were told to wait."""
         now = self._tools.clock.now().timestamp()
-        held = []
+        room, held = self._room(0), []
         for row in self._ours(self._waiting.later(now)):
             if self._tools.queue.past(row.id).state.get("result") != Result.HELD:
                 return False  # a retry's backoff is always waited for
-            held.append(row)
-        if any(row.next_eligible <= self._wait_until for row in held):
+            held.append(row.next_eligible)
+        for row in self._ours(list(self._waiting.ready(now))):
+            held += [] if (opens := opens_at(row, room)) is None else [opens]
+        if any(time <= self._wait_until for time in held):
             return False
-        room = self._room(0)
         self.report.held = len(held)
         self.report.left += [f"{row.id}: waits: {why(row, room, now) or OTHERS}" for row in self._waiting]
         self.report.left += [f"invalid: {invalid.problem}" for invalid in self._tools.queue.invalid()]
@@ -96,19 +99,21 @@ class Loop:
         return [row for row in rows if self._only_engine is None or self._only_engine in row.engines]
 
     def _room(self, slots: int) -> Room:
-        return Room(
-            slots=slots, closed=self._tools.closed_lanes(), unmet=partial(unmet, self._tools.queue),
-            refused=self._busy.keys(), held=self._runs.locks(),
-        )  # fmt: skip
+        return room(slots, self._tools, self._waiting, self._busy, self._runs.locks())
 
     def _timeout(self) -> float | None:
         now, clock = self._tools.clock.monotonic(), self._tools.clock.now().timestamp()
-        eligible = self._waiting.next_time() if self.stopping is Stopping.NO else None
+        eligible = self._next_start() if self.stopping is Stopping.NO else None
         beat = self._runs.next_time()
         times = [self._rescan_at, *self._busy.values()]
         times += [time for time in (beat, self._look_again) if time is not None]
         times += [now + eligible - clock] if eligible is not None else []
         return max(min(times) - now, 0.0)
+
+    def _next_start(self) -> float | None:
+        """When a job may start that may not now: its own time has come, or its lane opens. Epoch seconds."""
+        lanes = min(opens(self._tools.lanes.closed()).values(), default=None) if len(self._waiting) else None
+        return min((time for time in (self._waiting.next_time(), lanes) if time is not None), default=None)
 
     def _wake(self, woken: Woken) -> None:
         """Turn what happened into steps to take."""

@@ -9,6 +9,7 @@ from agent_queue.core.job import JobId
 from agent_queue.core.lifecycle import Job, Policy
 from agent_queue.core.manifest import Manifest
 from agent_queue.core.settings import Settings
+from agent_queue.flow.lanes import Lanes
 from agent_queue.ports import Clock, Engine, Host, Lock, Plan, Prices, Processes, Queue, RunFolder, Workspaces
 
 
@@ -36,7 +37,8 @@ class Tools:
     """What this host offers, for `capabilities`."""
     mutexes: Callable[[Manifest], tuple[str, ...]]
     closed_lanes: Callable[[], Mapping[str, str]]
-    """Engine name to the reason why it takes no job now."""
+    """Engine name to the reason why a person lets it take no job."""
+    lanes: Lanes
     tell: Callable[[str], None]
 
 
@@ -72,6 +74,8 @@ class Run:
     lock: Lock | None
     mutexes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = field(default=())
+    engine: str = ""
+    """The engine that it was let in for, '' for a run that was taken up."""
 
     @property
     def id(self) -> JobId:
@@ -109,6 +113,7 @@ def policy_of(manifest: Manifest, settings: Settings) -> Policy:
     return Policy(
         retry=manifest.retry,
         max_recoveries=settings.run.max_recoveries,
+        max_hold_s=settings.run.max_hold_s,
         verify=bool(manifest.verify),
         auto_promote=manifest.review_policy.auto,
         auto_ship=manifest.ship == "auto",

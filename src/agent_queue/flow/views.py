@@ -20,9 +20,10 @@ UNSUPERVISED = "no supervisor runs"
 
 def status(
     board: "Board", *, root: str, supervisor: Mapping[str, Any] | None, lanes: Mapping[str, str], now: datetime,
-    unmet: Callable[[str, bool], str | None],
+    unmet: Callable[[str, bool], str | None], until: Mapping[str, float],
 ) -> dict[str, Any]:  # fmt: skip
-    """The whole queue. `lanes` maps an engine that takes no jobs to the reason; `unmet` says why a dependency waits.
+    """The whole queue. `lanes` maps an engine that takes no jobs to the reason, `until` to when that ends, in epoch
+    seconds, where aq itself parked it. `unmet` says why a dependency waits.
 
     Jobs in work have further keys: `doing` in words, `silent_s` since the last output, and `stalled`; those with a
     budget also `budget`, how much of each limit is used; failed ones have `reason`, in words.
@@ -30,7 +31,7 @@ def status(
     working = [row for row in board["rows"] if _in_work(row, supervised=supervisor is not None)]
     known: dict[tuple[str, bool], str | None] = {}
     room = Room(
-        slots=1, closed=lanes, held={lock for row in working for lock in row["locks"]},
+        slots=1, closed=lanes, until=until, held={lock for row in working for lock in row["locks"]},
         unmet=lambda *asked: known[asked] if asked in known else known.setdefault(asked, unmet(*asked)),
     )  # fmt: skip
     free = supervisor is not None and supervisor["slots"] > len(working)
@@ -42,7 +43,8 @@ def status(
         "supervisor": None if supervisor is None else {
             "pid": supervisor["shim"], "slots": supervisor["slots"], "running": len(working),
         },
-        "lanes": [{"engine": engine, "parked_until": None, "reason": reason} for engine, reason in lanes.items()],
+        "lanes": [{"engine": engine, "parked_until": until.get(engine), "reason": reason}
+                  for engine, reason in lanes.items()],
         "jobs": [_job(row, _reasons(row, room, otherwise, now), supervisor is not None, now.timestamp())
                  for row in _in_order(board)],
     }  # fmt: skip
@@ -125,6 +127,7 @@ def _reasons(row: "Row", room: Room, otherwise: str, now: datetime) -> list[str]
         return []
     waiting = Waiting(
         rank=row["rank"], age=row["written_ns"], id=row["id"], engines=tuple(row["engines"]),
-        locks=tuple(row["locks"]), deps=tuple(row["deps"]), soft=row["soft"], next_eligible=row["next_eligible"],
+        locks=tuple(row["locks"]), deps=tuple(row["deps"]), soft=row["soft"],
+        next_eligible=0.0 if row["lane"] else row["next_eligible"], fallback=tuple(row["fallback"]),
     )  # fmt: skip
     return [why(waiting, room, now.timestamp()) or otherwise]

@@ -21,7 +21,7 @@ from agent_queue.system.layout import SUFFIX, Layout
 if TYPE_CHECKING:
     from agent_queue.core.board import Board, Row, Work
 
-VERSION = 6
+VERSION = 7
 RECENT = 20
 LONGEST_REASON = 400
 SURE_NS = 2_000_000_000

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from agent_queue.ports import Engine, Queue
 
 KEYS = (
-    "title", "engine", "engine_class", "profile", "rank", "priority", "engines", "locks", "deps", "soft", "key",
-    "tracker_item", "verify", "auto_promote", "invalid",
+    "title", "engine", "engine_class", "profile", "rank", "priority", "engines", "fallback", "locks", "deps", "soft",
+    "key", "tracker_item", "verify", "auto_promote", "invalid",
 )  # fmt: skip
 """The keys of a `Glimpse`, in the order in which the cache keeps their values."""
 
@@ -27,7 +27,8 @@ STATE = (
 """What lists show of a journal's state."""
 
 NEW: dict[str, Any] = {
-    "run": 0, "attempts": 0, "next_eligible": 0.0, "lies": "", "kind": "", "skipped": 0, "state": {}, "figures": {},
+    "run": 0, "attempts": 0, "next_eligible": 0.0, "lane": "", "lies": "", "kind": "", "skipped": 0, "state": {},
+    "figures": {},
 }  # fmt: skip
 """The past of a job that has none."""
 
@@ -81,7 +82,8 @@ class Answers:
             "title": title_of(found.body), "engine": manifest.engine or "",
             "engine_class": manifest.engine_class or "", "profile": manifest.profile or "",
             "rank": manifest.priority.rank, "priority": manifest.priority.value,
-            "engines": list(meaning.engines(manifest)), "locks": [] if invalid else list(meaning.mutexes(manifest)),
+            "engines": list(meaning.engines(manifest)), "fallback": list(meaning.fallback(manifest)),
+            "locks": [] if invalid else list(meaning.mutexes(manifest)),
             "deps": list(manifest.deps), "soft": manifest.deps_mode.value == "soft",
             "key": manifest.idempotency_key or "",
             "tracker_item": manifest.tracker_item or "", "verify": bool(manifest.verify),
@@ -101,7 +103,7 @@ class Answers:
             return NEW
         past = fold(found, skipped=skipped)
         return {
-            "run": past.run, "attempts": past.attempts, "next_eligible": past.next_eligible,
+            "run": past.run, "attempts": past.attempts, "next_eligible": past.next_eligible, "lane": past.lane,
             "lies": past.stage.value if past.stage else "", "kind": past.kind, "skipped": past.skipped,
             "state": {key: past.state[key] for key in STATE if key in past.state},
             "figures": figures(found),
@@ -129,8 +131,8 @@ class Answers:
 def _unusable(problem: str) -> "Glimpse":
     return {
         "title": "", "engine": "", "engine_class": "", "profile": "", "rank": 0, "priority": "", "engines": [],
-        "locks": [], "deps": [], "soft": False, "key": "", "tracker_item": "", "verify": False, "auto_promote": False,
-        "invalid": problem,
+        "fallback": [], "locks": [], "deps": [], "soft": False, "key": "", "tracker_item": "", "verify": False,
+        "auto_promote": False, "invalid": problem,
     }  # fmt: skip
 
 

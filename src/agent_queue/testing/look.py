@@ -125,7 +125,7 @@ class Look:
         waiting[job] = Waiting(
             rank=manifest.priority.rank, age=file.written_ns, id=job, engines=self._meaning.engines(manifest),
             locks=self._meaning.mutexes(manifest), deps=manifest.deps, soft=manifest.deps_mode is DepsMode.SOFT,
-            next_eligible=self._queue.past(job).next_eligible,
+            next_eligible=self._queue.past(job).eligible, fallback=self._meaning.fallback(manifest),
         )  # fmt: skip
 
     def _refuse(self, name: str, stage: Stage, problem: str) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from agent_queue.core.errors import AqError
 from agent_queue.core.job import Stage
-from agent_queue.wiring.adapters import ALL, Adapters
+from agent_queue.wiring import lanes
+from agent_queue.wiring.adapters import Adapters
 from agent_queue.wiring.engines import ENGINES
 
-__all__ = ["ALL", "ENGINES", "App", "opened"]
+__all__ = ["ENGINES", "App", "opened"]
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,9 +30,11 @@ class App(Adapters):
 
         from agent_queue.flow.views import status
 
+        shut = lanes.parked(self)
         return status(
-            self.glance.board(), root=self.layout.root, supervisor=self.supervisor(), lanes=self.closed_lanes(),
-            now=datetime.now(UTC), unmet=self.unmet,
+            self.glance.board(), root=self.layout.root, supervisor=self.supervisor(), now=datetime.now(UTC),
+            lanes={**{engine: one.reason for engine, one in shut.items()}, **self.closed_lanes()}, unmet=self.unmet,
+            until={engine: one.until for engine, one in shut.items()},
         )  # fmt: skip
 
     def insights(self, by: str, since: float, most: int | None) -> dict[str, Any]:
@@ -60,12 +63,7 @@ class App(Adapters):
 
     def pause(self, engine: str | None, *, paused: bool) -> None:
         """Let an engine, or all of them, start no more jobs; or undo that. What runs, runs on."""
-        path = self.layout.lane(engine or ALL)
-        if paused:
-            self.disk.put(path, b"")
-        else:
-            self.disk.remove(path)
-            self.disk.sync_folder(os.path.dirname(path))
+        lanes.pause(self, engine, paused=paused)
 
     def stop(self, signal_name: str) -> bool:
         """Signal the supervisor; False when none lives."""

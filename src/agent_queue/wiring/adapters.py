@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from agent_queue.core.manifest import Manifest
     from agent_queue.core.meaning import Meaning
     from agent_queue.core.settings import Settings
+    from agent_queue.flow.lanes import Lanes
     from agent_queue.flow.tools import Tools
     from agent_queue.ports import Engine
     from agent_queue.queues.folders import FolderQueue
@@ -111,9 +112,18 @@ class Adapters:
             queue=self.queue, workspaces=self.workspaces, processes=self.processes, clock=MachineClock(),
             settings=self.settings, host=host.host(), environment=self.environment, engine=self.engine,
             program=host.find, child_environment=host.child_environment, side_files=host.side_files,
-            offers=self.offers.lookup, mutexes=self.mutexes, closed_lanes=self.closed_lanes,
+            offers=self.offers.lookup, mutexes=self.mutexes, closed_lanes=self.closed_lanes, lanes=self.lanes,
             prices=ListPrices(self.settings.prices), tell=self.tell,
         )  # fmt: skip
+
+    @cached_property
+    def lanes(self) -> "Lanes":
+        from agent_queue.flow.lanes import Lanes
+        from agent_queue.queues.lanes import LaneFolder
+        from agent_queue.system.clock import MachineClock
+
+        folder = LaneFolder(f"{self.layout.root}/lanes", self.disk)
+        return Lanes(folder, self.settings, MachineClock(), self.tell)
 
     def engine(self, name: str) -> "Engine | None":
         """An adapter by name, by an installed entry point, or as `module:Class`; None when there is none."""

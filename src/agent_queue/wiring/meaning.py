@@ -28,4 +28,5 @@ def meaning(
 
     return Meaning(
         defaults=settings.defaults, profile=profiles.find, profiles=profiles.names, mutexes=mutexes, engines=engines,
+        fallback=lambda manifest: tuple(filter(installed, manifest.fallback)),
     )  # fmt: skip

@@ -1,0 +1,39 @@
+"""The lanes of a queue for doors: which are closed and until when, and how a person opens one."""
+
+import os
+from typing import TYPE_CHECKING
+
+from agent_queue.wiring.adapters import ALL, Adapters
+
+if TYPE_CHECKING:
+    from agent_queue.core.lanes import Closed
+
+PARKED = ".json"
+
+
+def pause(app: Adapters, engine: str | None, *, paused: bool) -> None:
+    """Let an engine, or all of them, start no more jobs; or undo that, and open a lane that aq itself parked."""
+    path = app.layout.lane(engine or ALL)
+    if paused:
+        app.disk.put(path, b"")
+        return
+    if engine and _in_use(app):
+        app.lanes.reopen(engine)
+    app.disk.remove(path)
+    app.disk.sync_folder(os.path.dirname(path))
+
+
+def parked(app: Adapters) -> "dict[str, Closed]":
+    """The engines that aq itself starts no jobs of just now. Costs nothing where no lane was ever in trouble."""
+    return app.lanes.closed() if _in_use(app) else {}
+
+
+def _in_use(app: Adapters) -> bool:
+    """Whether there is anything to know: settings take time to import, and `aq status` is called often."""
+    if any(name.endswith(PARKED) for name in os.listdir(f"{app.layout.root}/lanes")):
+        return True
+    try:
+        with open(app.layout.settings, "rb") as file:
+            return b"[lanes" in file.read()
+    except OSError:
+        return False
