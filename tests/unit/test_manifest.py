@@ -152,6 +152,10 @@ MESSAGES = {
     b"---\n&k engine: claude\n---\n": "2:1: YAML anchors and aliases are not supported; write the value out",
     b"---\nlock: &l [a]\n---\n": "2:7: YAML anchors and aliases are not supported; write the value out",
     b"---\nengine: *e\n---\n": "2:9: YAML anchors and aliases are not supported; write the value out",
+    b"---\nverify: ! grep TODO src\n---\n": "2:9: to YAML a '!' in front is a tag, and no part of the text; "
+    "put the text in quotes",
+    b"---\nverify: ! [ -f x ]\n---\n": "2:9: to YAML a '!' in front is a tag, and no part of the text; "
+    "put the text in quotes",
     b"---\nengine: !!str 7\n---\n": "2:9: YAML tags are not supported; write a plain value",
     b"---\nbudget: !!python/object:os.system {}\n---\n": "2:9: YAML tags are not supported; write a plain value",
     b"---\nx: " + b"[" * 20 + b"]" * 20 + b"\n---\n": "2:23: nested deeper than 20 levels",

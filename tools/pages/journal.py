@@ -16,6 +16,8 @@ EVENTS = {
              "`files_changed`, and what the agent told of itself",
     "verified": "its verify ended: `verify_exit`",
     "replaced": "`aq add` gave the waiting job another text, by its key: `body_sha256`",
+    "imported": "`aq import` brought it here from a queue of the original tool: `stage`, the state that was noted "
+                "there, `skipped`, how many notes were passed over, and `source_sha256`, the hash of where it lay",
     "recovered": "a verify that died with the machine is tried again: `recoveries`",
 }  # fmt: skip
 STATE = {

@@ -12,6 +12,7 @@ from agent_queue.cli.errors import exit_code_of
 
 COMMANDS = {
     "init": "make a queue",
+    "import": "copy a queue of the original tool into this one",
     "add": "put job files into the inbox",
     "run": "run the queue",
     "status": "what needs you, what runs, what waits and why",

@@ -191,6 +191,8 @@ class _Composer:
         place = _place(event)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise NodeError(place, "YAML anchors and aliases are not supported; write the value out")
+        if getattr(event, "tag", None) == "!" and getattr(event, "style", None) not in ("'", '"'):
+            raise NodeError(place, "to YAML a '!' in front is a tag, and no part of the text; put the text in quotes")
         if getattr(event, "tag", None) not in (None, "!"):
             raise NodeError(place, "YAML tags are not supported; write a plain value")
         if depth > DEEPEST:

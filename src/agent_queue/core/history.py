@@ -20,6 +20,7 @@ ENTRY_KEYS = frozenset(
     (
         "at", "event", "seq", "from", "to", "move", "failure", "why", "fresh", "lane", "until", "stage", "verify",
         "stop", "stragglers", "wip", "branch", "commit", "workspace", "body_sha256", "skipped", "held_since",
+        "source_sha256",
         *STATE_KEYS,
     )
 )  # fmt: skip
@@ -91,6 +92,8 @@ def fold(entries: Iterable[Entry], *, skipped: int = 0) -> History:
             held_since = held_since if kind in _UNSETTLED else _epoch(entry.get("held_since"))
         elif event == "moved" and entry.get("seq") == seq:
             unfinished = False
+        elif event == "imported":
+            stage = _stage(entry.get("stage"))
     return History(
         seq=seq, kind=kind, stage=stage, origin=origin, unfinished=unfinished, life=life, fresh=fresh,
         skipped=skipped, state=state, lane=lane, held_since=held_since,

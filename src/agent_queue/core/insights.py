@@ -70,8 +70,8 @@ def attempts(entries: Iterable[Mapping[str, Any]]) -> list[Attempt]:
         said.update({key: entry[key] for key in TEXTS if isinstance(entry.get(key), str)})
         said.update({key: entry[key] for key in USED if key in entry})
         # A machine that dies just after a start may take the line about it along.
-        said["ran"] |= event in ("started", "ended") or last == "recover"
-        said["over"] |= event == "ended"
+        said["ran"] |= event in ("started", "ended", "imported") or last == "recover"
+        said["over"] |= event in ("ended", "imported")
     under_way = run if last == "begin" else 0
     return [_attempt(said, under_way=number == under_way) for number, said in sorted(runs.items())]
 

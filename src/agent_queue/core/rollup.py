@@ -140,6 +140,8 @@ def rolled_up(jobs: Iterable[tuple[Past, Ended, str]], by: By | None, day: Day) 
         return found
 
     for past, how, stage in jobs:
+        if not past.runs and how is Ended.NOT_YET:
+            continue  # it took nothing so far
         for run in past.runs:
             if run.over:
                 group(past, run).add_run(past.job, run)

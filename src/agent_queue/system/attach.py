@@ -110,13 +110,20 @@ def _bring_in_line(here: Git, folder: str) -> None:
 
 def refuse_if_elsewhere(user: Git, ref: str, path: str) -> None:
     """A person who has the job's branch checked out keeps it."""
+    for branch, where in checked_out(user):
+        if branch == ref and where != path:
+            name = ref.removeprefix("refs/heads/")
+            raise WorkspaceBusyError(f"{name} is checked out at {where}; switch that to another branch")
+
+
+def checked_out(user: Git) -> Iterator[tuple[str, str]]:
+    """The branches of a repository that somebody works on: each one's ref, and where its files are."""
     where = ""
     for row in user.run("worktree", "list", "--porcelain").splitlines():
         if row.startswith("worktree "):
             where = row.removeprefix("worktree ")
-        elif row == f"branch {ref}" and where != path:
-            name = ref.removeprefix("refs/heads/")
-            raise WorkspaceBusyError(f"{name} is checked out at {where}; switch that to another branch")
+        elif row.startswith("branch "):
+            yield row.removeprefix("branch "), where
 
 
 def _top(git: Git) -> str | None:

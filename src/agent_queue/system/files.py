@@ -79,8 +79,8 @@ class Disk:
         with suppress(OSError):
             self._calls.close(self._calls.open(path, os.O_WRONLY | os.O_CLOEXEC))
 
-    def put(self, path: str, data: bytes, *, durable: bool = True) -> None:
-        """Write a file as a whole, over an older one of that name."""
+    def put(self, path: str, data: bytes | Iterable[bytes], *, durable: bool = True) -> None:
+        """Write a file as a whole, over an older one of that name; `data` may come in pieces."""
         temporary = self._written(data, durable=durable)
         try:
             self._calls.replace(temporary, path)
@@ -182,14 +182,15 @@ class Disk:
         finally:
             self._calls.close(fd)
 
-    def _written(self, data: bytes, *, durable: bool = True) -> str:
+    def _written(self, data: bytes | Iterable[bytes], *, durable: bool = True) -> str:
         self._serial += 1
         temporary = os.path.join(self._scratch, f"{os.getpid()}-{self._serial}-{os.urandom(4).hex()}")
         fd = self._calls.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
         try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[self._calls.write(fd, bytes(rest)) :]
+            for piece in (data,) if isinstance(data, bytes) else data:
+                rest = memoryview(piece)
+                while rest:
+                    rest = rest[self._calls.write(fd, bytes(rest)) :]
             if durable:
                 self._flush(fd, temporary)
         except (OSError, StorageError):

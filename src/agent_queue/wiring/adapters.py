@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from agent_queue.system import settings_files
 from agent_queue.system.files import Disk
 from agent_queue.system.layout import Layout
+from agent_queue.system.old_layout import refuse_old
 from agent_queue.wiring.engines import ENGINES, load
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Adapters:
     def __init__(self, root: str | None = None, tell: Callable[[str], None] = lambda _: None) -> None:
         self.environment: Mapping[str, str] = dict(os.environ)
         self.layout = Layout(settings_files.root(root, self.environment))
+        refuse_old(self.layout.root)
         self.tell = tell
         self._engines: dict[str, Engine | None] = {}
 
