@@ -8,7 +8,7 @@ import difflib
 import sys
 from pathlib import Path
 
-from pages import commands, configuration, failures, journal, lifecycle, manifest
+from pages import commands, configuration, failures, journal, lifecycle, manifest, tracker
 
 ROOT = Path(__file__).resolve().parent.parent
 HEADER = "<!-- Made by `make docs` from {source}; edit that instead. -->\n\n"
@@ -18,6 +18,7 @@ REFERENCE = {
     "configuration": (configuration.page, "src/agent_queue/core/settings.py"),
     "failures": (failures.page, "src/agent_queue/core/outcome.py"),
     "journal": (journal.page, "src/agent_queue/core/history.py"),
+    "tracker": (tracker.page, "src/agent_queue/core/label_map.py"),
 }
 LIFECYCLE = ROOT / "docs/explanation/lifecycle.md"
 

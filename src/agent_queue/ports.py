@@ -157,6 +157,9 @@ class Queue(Protocol):
 
     def note(self, job: JobId, entry: Entry, *, durable: bool = True) -> None: ...
     def past(self, job: JobId) -> History: ...
+    def history(self, job: JobId) -> list[Entry]:
+        """Every entry of the job's journal, oldest first."""
+
     def run_folder(self, job: JobId, run: int) -> RunFolder: ...
     def archive(self, job: JobId, label: str) -> bool:
         """Put a finished job's run folders away; False when it has none."""
@@ -237,5 +240,8 @@ class Events(Protocol):
 
     def later(self, key: str, deed: Callable[[], Any]) -> None:
         """Do something slow beside the loop; its end wakes the loop."""
+
+    def beside(self, key: str, deed: Callable[[], Any]) -> None:
+        """The same for what may hang: a thread of its own, for which no other deed waits, nor the end."""
 
     def wait(self, timeout_s: float | None) -> Woken: ...

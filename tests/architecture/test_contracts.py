@@ -26,6 +26,7 @@ def named(beginning: str) -> str:
 
 FLOORS, CORE, STORY = named("Floors"), named("The core"), named("The story")
 ENGINES, PORTS, DOORS, CIRCLES = named("Engines"), named("The ports"), named("Doors"), named("No circles")
+TRACKERS = named("Trackers")
 DEMO = named("The demonstration")
 
 TRESPASSES: dict[str, tuple[dict[str, str], set[str]]] = {
@@ -35,7 +36,9 @@ TRESPASSES: dict[str, tuple[dict[str, str], set[str]]] = {
     "flow imports system": ({"flow/trespass.py": "from agent_queue.system import clock"}, {STORY}),
     "engines import subprocess": ({"engines/trespass.py": "import subprocess"}, {ENGINES}),
     "engines import system": ({"engines/trespass.py": "import agent_queue.system.files"}, {ENGINES}),
-    "ports import os, and all above them with it": ({"ports.py": "import os"}, {PORTS, STORY, ENGINES}),
+    "trackers import system": ({"trackers/trespass.py": "import agent_queue.system.http"}, {TRACKERS}),
+    "trackers bring their own client": ({"trackers/trespass.py": "import httpx2"}, {TRACKERS}),
+    "ports import os, and all above them with it": ({"ports.py": "import os"}, {PORTS, STORY, ENGINES, TRACKERS}),
     "a door imports system": ({"cli/trespass.py": "from agent_queue.system import files"}, {DOORS}),
     "the demonstration skips the door": ({"demo/trespass.py": "from agent_queue.flow import requests"}, {DEMO}),
     "two rooms import each other": (

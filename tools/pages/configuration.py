@@ -36,7 +36,7 @@ ENGINE = {
 LANE = {"hours": 'when it starts jobs, local time, e.g. `"22:00-06:00"` to keep the day for yourself'}
 TABLES = {"run": "`[run]`", "defaults": "`[defaults]`", "engines": "`[engines.NAME]`",
           "classes": "`[classes]`", "lanes": "`[lanes.NAME]`", "env_pass": "`[env]`",
-          "prices": '`[prices."MODEL"]`'}  # fmt: skip
+          "prices": '`[prices."MODEL"]`', "tracker": "`[tracker]`"}  # fmt: skip
 VARIABLES = {
     "AGENT_QUEUE_ROOT": "the queue's folder; `--root` beats it; else `$XDG_DATA_HOME/agent-queue`, else "
                         "`~/.local/share/agent-queue`",
@@ -110,6 +110,10 @@ output = 10.0
 cached = 0.5   # input read from a cache; like `input` where it is left out
 written = 2.5  # input written to one; the same
 ```
+
+## `[tracker]`: where items become jobs
+
+See [tracker](tracker.md), which also names its part of the environment.
 
 ## Environment
 

@@ -18,6 +18,8 @@ EVENTS = {
     "replaced": "`aq add` gave the waiting job another text, by its key: `body_sha256`",
     "imported": "`aq import` brought it here from a queue of the original tool: `stage`, the state that was noted "
                 "there, `skipped`, how many notes were passed over, and `source_sha256`, the hash of where it lay",
+    "from_tracker": "it was made of a tracker's item: `tracker_item`, `body_sha256` of its text",
+    "echoed": "the item was told how the job stands after the move `seq`: `tracker_echoed`",
     "recovered": "a verify that died with the machine is tried again: `recoveries`",
 }  # fmt: skip
 STATE = {
@@ -57,7 +59,7 @@ STATE = {
     "verify_exit": "exit code of the last verify",
     "scope_warning": "a path outside `allowed-scope` was changed",
     "tracker_item": "the tracker's name of this job",
-    "tracker_echoed": "the tracker was told",
+    "tracker_echoed": "the status that its item was told last",
 }
 KINDS = {
     Kind.BEGIN: "claimed; the attempt is charged now", Kind.ADVANCE: "its work in this stage went well",

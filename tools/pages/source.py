@@ -17,7 +17,11 @@ def modules() -> dict[str, ast.Module]:
     What no command and no engine imports is not part of what `aq` does, however finished it looks.
     """
     found: dict[str, ast.Module] = {}
-    waiting = [str(path.relative_to(PACKAGE)) for room in ("cli", "engines") for path in (PACKAGE / room).glob("*.py")]
+    waiting = [
+        str(path.relative_to(PACKAGE))
+        for room in ("cli", "engines", "trackers")
+        for path in (PACKAGE / room).glob("*.py")
+    ]
     while waiting:
         name = waiting.pop()
         if name not in found:

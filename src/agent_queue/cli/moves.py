@@ -10,6 +10,7 @@ from agent_queue.core.errors import AqError
 from agent_queue.core.job import JobId, Stage
 from agent_queue.flow.requests import named
 from agent_queue.wiring import App, opened
+from agent_queue.wiring.trackers import tell_moved
 
 jobs_argument = click.argument("jobs", nargs=-1, required=True, metavar="JOB...")
 
@@ -29,6 +30,7 @@ def move_each(
             code = code or exit_code_of(error) or error.exit_code
     emit(as_json, {"moved": [{"job": job, "stage": stage} for job, stage in moved]},
          (f"{job}: {stage}" for job, stage in moved))  # fmt: skip
+    tell_moved(app, [job for job, _ in moved])
     if code:
         raise SystemExit(code)
     return [job for job, _ in moved]

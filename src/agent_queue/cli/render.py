@@ -8,7 +8,7 @@ from agent_queue.core.schedule import HOURS
 
 Found = Mapping[str, Any]
 
-WAITING_SHOWN, NEEDS_SHOWN, RECENT_SHOWN, PROBLEMS_SHOWN = 8, 10, 5, 3
+WAITING_SHOWN, NEEDS_SHOWN, RECENT_SHOWN, PROBLEMS_SHOWN, OUTBOX_SHOWN = 8, 10, 5, 3, 3
 WORD, TITLE = 11, 12
 """Columns for the first word of a line, and the fewest that a title beside it is worth."""
 WRAPPED = "wrapped"
@@ -57,6 +57,7 @@ def status_lines(found: Found, screen: Screen) -> Iterator[str]:
     yield from _section("RUNNING", running, len(running), screen, _running)
     yield from _section("WAITING", waiting, WAITING_SHOWN, screen, _waiting, brief=True)
     yield from _section("RECENT", recent, RECENT_SHOWN, screen, _recent)
+    yield from _section("TRACKER ITEMS THAT WAIT FOR NEWS", found["outbox"], OUTBOX_SHOWN, screen, _outbox, brief=True)
 
 
 def _section(
@@ -169,9 +170,20 @@ def _recent(job: Found) -> Item:
     return Item(word, job["id"], f"{age(job['age_s'])} ago", job["title"], _took(job))
 
 
+def _outbox(owed: Found) -> Item:
+    tries = f"{owed['problem']}, {owed['tries']} tr{'y' if owed['tries'] == 1 else 'ies'}" if owed["tries"] else "due"
+    return Item("", owed["item"], f"{tries}, {age(owed['age_s'])}", owed["job"], [])
+
+
+def _tracked(job: Found) -> list[tuple[str, str]]:
+    """Its tracker item, and what that was told last."""
+    told = f"told {job['tracker_echoed']}" if job["tracker_echoed"] else "told nothing yet"
+    return [(f"item {job['tracker_item']}, {told}", "dim")] if job["tracker_item"] else []
+
+
 def _took(job: Found) -> list[tuple[str, str]]:
     reason = [(job["reason"].splitlines()[0], "red")] if job.get("reason") else []
-    return [*reason, (insights(job), "dim")] if job["run"] else reason
+    return [*reason, *([(insights(job), "dim")] if job["run"] else []), *_tracked(job)]
 
 
 def insights(job: Found) -> str:
@@ -201,7 +213,7 @@ def cost(told: Found) -> str:
 
 def _said(job: Found) -> str:
     """What the file says of it, for those who want all."""
-    parts = [(key, job[key]) for key in ("engine", "profile", "priority", "run", "tracker_item") if job[key]]
+    parts = [(key, job[key]) for key in ("engine", "profile", "priority", "run", "tracker_item") if job.get(key)]
     return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in parts)
 
 

@@ -15,8 +15,11 @@ from agent_queue.wiring import opened
 @click.option("--once", is_flag=True, help="End when nothing more can run.")
 @click.option("--wait", "patience", metavar="TIME", help="With --once: wait this long for held jobs, e.g. 10m.")
 @click.option("--engine", help="Run only jobs of this engine.")
+@click.option("--pull", type=click.FloatRange(0.01, 10_000), metavar="MINUTES", help="Take new items of the tracker.")
 @click.pass_obj
-def command(root: str | None, *, slots: int | None, once: bool, patience: str | None, engine: str | None) -> None:
+def command(
+    root: str | None, *, slots: int | None, once: bool, patience: str | None, engine: str | None, pull: float | None
+) -> None:
     """Run the queue: take up what the last supervisor left, then start jobs as they come.
 
     Ctrl-C once: no new jobs, wait for the running ones. Twice: stop them now; their work is kept.
@@ -25,7 +28,9 @@ def command(root: str | None, *, slots: int | None, once: bool, patience: str | 
     if wait_s is None:
         raise UsageError(f"--wait takes a time such as 10m, not '{patience}'")
     app = opened(root, lambda text: chatter(f"{time.strftime('%H:%M:%S')} {text}"))
-    report, interrupted = app.run(slots or app.settings.run.slots, once=once, wait_s=wait_s, engine=engine)
+    report, interrupted = app.run(
+        slots or app.settings.run.slots, once=once, wait_s=wait_s, engine=engine, pull_minutes=pull
+    )
     for line in report.left:
         chatter(line)
     if interrupted:

@@ -17,6 +17,7 @@ from agent_queue.core.tables import table as _table
 from agent_queue.core.tables import text as _text
 from agent_queue.core.tables import texts as _texts
 from agent_queue.core.tables import variable as _variable
+from agent_queue.core.tracker_settings import NO_TRACKER, TrackerSettings, tracker_settings
 
 
 class Durability(StrEnum):
@@ -69,10 +70,11 @@ class Settings:
     """Further variables of the supervisor's environment that agents may see."""
     prices: Mapping[str, Price] = field(default_factory=dict)
     """By model, what a person knows better than the list prices."""
+    tracker: TrackerSettings = NO_TRACKER
 
 
 _ENGINE_NONE = EngineSettings()
-_TABLES = ("defaults", "run", "engines", "classes", "lanes", "env", "prices")
+_TABLES = ("defaults", "run", "engines", "classes", "lanes", "env", "prices", "tracker")
 
 
 def settings(file: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
@@ -95,6 +97,7 @@ def settings(file: Mapping[str, Any], environment: Mapping[str, str]) -> Setting
         lanes={name: lane_settings(_table(file["lanes"], name, f"lanes.{name}"), f"lanes.{name}")
                for name in _table(file, "lanes", "lanes")},
         env_pass=tuple(_variable(name, "env.pass") for name in _texts(env.get("pass", []), "env.pass")),
+        tracker=tracker_settings(file, environment, _tracker_defaults),
     )  # fmt: skip
 
 
@@ -103,12 +106,16 @@ def engine_settings(whole: Settings, engine: str) -> EngineSettings:
     return whole.engines.get(engine, _ENGINE_NONE)
 
 
-def _defaults(table: Mapping[str, Any], origin: str = "config") -> Manifest:
+def _defaults(table: Mapping[str, Any], origin: str = "config", name: str = "defaults") -> Manifest:
     pairs = {key: (Node(key, 1, 1, key), _node(value)) for key, value in table.items()}
     manifest, problems = typed(pairs, origin)
     if problems:
-        raise SettingsError(f"config.toml: [defaults] {problems[0].message}", hint="keys are those of a job file")
+        raise SettingsError(f"config.toml: [{name}] {problems[0].message}", hint="keys are those of a job file")
     return manifest
+
+
+def _tracker_defaults(table: Mapping[str, Any], name: str) -> Manifest:
+    return _defaults(table, "tracker", name)
 
 
 def _from_environment(environment: Mapping[str, str]) -> Manifest:

@@ -1,6 +1,6 @@
 """What doors show: the queue as plain values, the same for every door. Nothing here changes anything."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ from agent_queue.core.schedule import Room, Waiting, why
 
 if TYPE_CHECKING:
     from agent_queue.core.board import Board, Row, Work
+    from agent_queue.core.owed import Owed
 
 SCHEMA_VERSION = 1
 INSIGHTS = (
@@ -21,9 +22,11 @@ UNSUPERVISED = "no supervisor runs"
 def status(
     board: "Board", *, root: str, supervisor: Mapping[str, Any] | None, lanes: Mapping[str, str], now: datetime,
     unmet: Callable[[str, bool], str | None], until: Mapping[str, float],
+    outbox: "Sequence[Owed]" = (),
 ) -> dict[str, Any]:  # fmt: skip
     """The whole queue. `lanes` maps an engine that takes no jobs to the reason, `until` to when that ends, in epoch
-    seconds, where aq itself parked it. `unmet` says why a dependency waits.
+    seconds, where aq itself parked it. `unmet` says why a dependency waits. `outbox` are the jobs whose tracker items
+    wait for news.
 
     Jobs in work have further keys: `doing` in words, `silent_s` since the last output, and `stalled`; those with a
     budget also `budget`, how much of each limit is used; failed ones have `reason`, in words.
@@ -47,6 +50,9 @@ def status(
                   for engine, reason in lanes.items()],
         "jobs": [_job(row, _reasons(row, room, otherwise, now), supervisor is not None, now.timestamp())
                  for row in _in_order(board)],
+        "outbox": [{"job": owed.job, "item": owed.item, "tries": owed.tries, "next_try": owed.next_try or None,
+                    "problem": owed.problem or None, "age_s": round(max(now.timestamp() - owed.since, 0.0), 1)}
+                   for owed in outbox],
     }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, Self
 
 from agent_queue.core.errors import AqError
@@ -41,6 +42,8 @@ class MachineEvents:
         self._looked_at: dict[str, int] = {}
         self._workers: ThreadPoolExecutor | None = None
         self._handlers: dict[int, Any] = {}
+        self._closing = Lock()
+        self._closed = False
 
     def __enter__(self) -> Self:
         os.set_blocking(self._pipe[0], False)
@@ -60,8 +63,10 @@ class MachineEvents:
             self._workers.shutdown(wait=True)
         self._folders.close()
         self._selector.close()
-        for fd in self._pipe:
-            os.close(fd)
+        with self._closing:
+            self._closed = True
+            for fd in self._pipe:
+                os.close(fd)
 
     def watch_process(self, folder: str) -> bool:
         """Wake when the shim of this run folder ends; False when there is none alive to watch."""
@@ -88,6 +93,13 @@ class MachineEvents:
         except RuntimeError as error:
             hint = "allow more processes (`ulimit -u`); the next `aq run` goes on from here"
             raise AqError("the system lets us start no thread", hint=hint) from error
+
+    def beside(self, key: str, deed: Callable[[], Any]) -> None:
+        """Do something that may hang in a thread of its own; the end does not wait for it."""
+        try:
+            Thread(target=self._do, args=(key, deed), name=key, daemon=True).start()
+        except RuntimeError as error:
+            self._finished.append((key, AqError(f"the system lets us start no thread: {error}")))
 
     def wait(self, timeout_s: float | None) -> Woken:
         """Wait until something happens, at most `timeout_s`; None waits for ever."""
@@ -137,8 +149,9 @@ class MachineEvents:
         except Exception as error:  # noqa: BLE001 - carried to the loop, which raises or judges it
             value = error
         self._finished.append((key, value))
-        with suppress(BlockingIOError):
-            os.write(self._pipe[1], b"\0")
+        with self._closing, suppress(BlockingIOError):
+            if not self._closed:  # its number may be another file's by now
+                os.write(self._pipe[1], b"\0")
 
 
 def wait_until(ready: Callable[[], bool], *, seconds: float, every_s: float = 0.01) -> bool:
@@ -149,3 +162,11 @@ def wait_until(ready: Callable[[], bool], *, seconds: float, every_s: float = 0.
             return False
         time.sleep(every_s)
     return True
+
+
+def within(seconds: float, deed: Callable[[], None]) -> bool:
+    """Do something that may hang; False when it did not end in time, and is left to itself."""
+    thread = Thread(target=deed, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return not thread.is_alive()

@@ -46,6 +46,11 @@ class Layout:
         return f"{self.root}/.aq"
 
     @property
+    def outbox(self) -> str:
+        """Jobs whose tracker items wait for news."""
+        return f"{self.root}/outbox"
+
+    @property
     def settings(self) -> str:
         return f"{self.root}/config.toml"
 

@@ -42,6 +42,9 @@ class FakeEvents:
     def later(self, key: str, deed: Callable[[], Any]) -> None:
         self._deeds.append((key, deed))
 
+    def beside(self, key: str, deed: Callable[[], Any]) -> None:
+        self.later(key, deed)
+
     def wait(self, timeout_s: float | None) -> Woken:
         """Let time pass until something happened, or `timeout_s` is over.
 

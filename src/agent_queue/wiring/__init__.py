@@ -15,8 +15,9 @@ from agent_queue.wiring.engines import ENGINES
 __all__ = ["ENGINES", "App", "opened"]
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from agent_queue.core.owed import Owed
     from agent_queue.core.redaction import Redaction
     from agent_queue.flow.report import Report
 
@@ -34,8 +35,16 @@ class App(Adapters):
         return status(
             self.glance.board(), root=self.layout.root, supervisor=self.supervisor(), now=datetime.now(UTC),
             lanes={**{engine: one.reason for engine, one in shut.items()}, **self.closed_lanes()}, unmet=self.unmet,
-            until={engine: one.until for engine, one in shut.items()},
+            until={engine: one.until for engine, one in shut.items()}, outbox=self.outbox(),
         )  # fmt: skip
+
+    def outbox(self) -> "Sequence[Owed]":
+        """The jobs whose tracker items wait for news."""
+        if not any(name.endswith(".json") for name in os.listdir(self.layout.outbox)):
+            return ()
+        from agent_queue.queues.outbox import read
+
+        return read(self.layout.outbox)
 
     def insights(self, by: str, since: float, most: int | None) -> dict[str, Any]:
         """What jobs took, rolled up; of those that have come to an end the `most` latest are listed."""
@@ -98,16 +107,22 @@ class App(Adapters):
 
         return supervise(self.layout, self.disk, slots=slots, started_at=self.tools.clock.now().timestamp())
 
-    def run(self, slots: int, *, once: bool, wait_s: float, engine: str | None) -> "tuple[Report, bool]":
+    def run(
+        self, slots: int, *, once: bool, wait_s: float, engine: str | None, pull_minutes: float | None = None
+    ) -> "tuple[Report, bool]":
         """Be this queue's supervisor; what was done, and whether a signal ended it."""
         from agent_queue.flow.loop import Loop
         from agent_queue.flow.report import Stopping
         from agent_queue.system.events import MachineEvents
+        from agent_queue.wiring.trackers import echoing
 
-        folders = [*(self.layout.stage(stage) for stage in Stage), f"{self.layout.root}/lanes"]
+        folders = [*(self.layout.stage(stage) for stage in Stage), f"{self.layout.root}/lanes", self.layout.outbox]
         with self.supervise(slots), self.processes.warm(), MachineEvents(self.processes, folders) as events:
-            loop = Loop(self.tools, events, slots, once=once, wait_s=wait_s, only_engine=engine)
-            return loop.run(), loop.stopping is not Stopping.NO
+            beside = echoing(self, events, pull_minutes)
+            loop = Loop(self.tools, beside, slots, once=once, wait_s=wait_s, only_engine=engine)
+            report = loop.run()
+            beside.flush()
+            return report, loop.stopping is not Stopping.NO
 
     def patience(self, ready: Callable[[], bool], *, seconds: float, every_s: float = 0.01) -> bool:
         """Wait until something is so; False when the time is over."""

@@ -112,7 +112,7 @@ class Adapters:
 
         return Tools(
             queue=self.queue, workspaces=self.workspaces, processes=self.processes, clock=MachineClock(),
-            settings=self.settings, host=host.host(), environment=self.environment, engine=self.engine,
+            settings=self.settings, host=host.host(), environment=self.without_token(), engine=self.engine,
             program=host.find, child_environment=host.child_environment, side_files=host.side_files,
             offers=self.offers.lookup, mutexes=self.mutexes, closed_lanes=self.closed_lanes, lanes=self.lanes,
             prices=ListPrices(self.settings.prices), tell=self.tell,
@@ -126,6 +126,13 @@ class Adapters:
 
         folder = LaneFolder(f"{self.layout.root}/lanes", self.disk)
         return Lanes(folder, self.settings, MachineClock(), self.tell)
+
+    def without_token(self) -> dict[str, str]:
+        """Our environment as the story may see it: a tracker's token never reaches an agent, whatever it may see."""
+        from agent_queue.core.tracker_settings import TOKEN_ENV
+
+        tokens = (TOKEN_ENV, self.settings.tracker.token_env)
+        return {name: value for name, value in self.environment.items() if name not in tokens}
 
     def engine(self, name: str) -> "Engine | None":
         """An adapter by name, by an installed entry point, or as `module:Class`; None when there is none."""

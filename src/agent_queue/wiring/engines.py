@@ -2,7 +2,8 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agent_queue.ports import Engine
@@ -22,27 +23,32 @@ ENGINES = {
 
 def load(name: str) -> "Engine | None":
     """The adapter of this name; None when there is none."""
-    return _made(ENGINES.get(name) or _entry_point(name) or name)
+    adapter = found(name, ENGINES, "agent_queue.engines")
+    try:
+        engine: Engine | None = adapter() if adapter is not None else None
+    except (TypeError, ValueError):
+        return None
+    return engine
 
 
-def _entry_point(name: str) -> str | None:
-    from importlib.metadata import entry_points
-
-    found = [entry.value for entry in entry_points(group="agent_queue.engines") if entry.name == name]
-    return found[0] if found else None
-
-
-def _made(target: str) -> "Engine | None":
+def found(name: str, ours: Mapping[str, str], group: str) -> Any:
+    """The class that a name means: one of ours, an entry point's, or `module:Class`; None when there is none."""
+    module, _, member = (ours.get(name) or _entry_point(name, group) or name).partition(":")
+    if not member:
+        return None
     from importlib import import_module
 
-    module, _, name = target.partition(":")
-    if not name:
-        return None
     sys.path.append(os.getcwd())
     try:
-        engine: Engine = getattr(import_module(module), name)()
+        return getattr(import_module(module), member)
     except (ImportError, AttributeError, TypeError, SyntaxError, ValueError):
         return None
     finally:
         sys.path.pop()
-    return engine
+
+
+def _entry_point(name: str, group: str) -> str | None:
+    from importlib.metadata import entry_points
+
+    found = [entry.value for entry in entry_points(group=group) if entry.name == name]
+    return found[0] if found else None

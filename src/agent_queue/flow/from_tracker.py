@@ -1,0 +1,159 @@
+"""An item becomes a job: read, gated, cleaned, mapped, and put into the inbox the way `add` does it."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import sha256
+
+from agent_queue.core.errors import AqError, ManifestError
+from agent_queue.core.item import Item
+from agent_queue.core.job import JobId, Stage
+from agent_queue.core.label_map import body, frontmatter, job_text, key_of, mapped
+from agent_queue.core.manifest import EMPTY
+from agent_queue.core.meaning import Meaning
+from agent_queue.core.sanitise import clean
+from agent_queue.core.tracker_settings import TrackerSettings
+from agent_queue.core.trouble import TrackerError, Trouble
+from agent_queue.flow import intake
+from agent_queue.ports import Queue
+from agent_queue.ports_tracker import Tracker
+
+ANY_ENGINE = "agentic-coder"
+"""The engine class of an item's job where neither labels nor configuration name an engine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """What taking an item in needs. `cwd` is where its agent works when no setting says it."""
+
+    queue: Queue
+    tracker: Tracker
+    settings: TrackerSettings
+    meaning: Meaning
+    legal: Mapping[str, Collection[str]]
+    """The names that a label may give a key, for the keys that name something."""
+    cwd: str
+    now: Callable[[], datetime]
+    guard: Callable[[], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """An item and its job: a new one, or the one that it has already, which then lies in `stage`."""
+
+    item: str
+    job: JobId
+    stage: Stage
+    new: bool
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """The job file that an item makes, and what people should know about that."""
+
+    item: str
+    data: bytes
+    notes: tuple[str, ...]
+
+
+class _Known(Exception):  # noqa: N818 - an ending, not an error
+    def __init__(self, job: JobId, stage: Stage) -> None:
+        super().__init__(job)
+        self.found = job, stage
+
+
+def take(door: Door, name: str, *, read: Item | None = None) -> Taken:
+    """Make a job of an item. One that has a job already, in whatever stage, keeps that one, edited or not.
+
+    Raises:
+        TrackerError: the tracker fails, or the item may not become a job. ManifestError: the job file cannot be one.
+    """
+    item, before = door.tracker.key(name), _ids(door.queue)
+    if (known := known_job(door.queue, item)) is not None:
+        return Taken(item=item, job=known[0], stage=known[1], new=False)
+    made = draft(door, read or door.tracker.get(item))
+
+    @contextmanager
+    def alone() -> Iterator[None]:
+        with door.guard():
+            for job in _ids(door.queue) - before:  # what another process added meanwhile
+                with suppress(ManifestError):
+                    if door.queue.file(job).manifest.idempotency_key == key_of(made.item):
+                        raise _Known(job, Stage.INBOX)
+            yield
+
+    source = intake.Source(name=made.item, data=made.data, stem=made.item)
+    try:
+        (added,) = intake.add(
+            door.queue, [source], keys={}, meaning=door.meaning, cwd=door.cwd, now=door.now(), guard=alone
+        )  # fmt: skip
+    except _Known as known_now:
+        job, stage = known_now.found
+        return Taken(item=made.item, job=job, stage=stage, new=False)
+    text = made.data[made.data.index(b"\n---\n") + len(b"\n---\n") :]
+    entry = {"event": "from_tracker", "tracker_item": made.item, "body_sha256": sha256(text).hexdigest()}
+    door.queue.note(added.job, entry)
+    return Taken(item=made.item, job=added.job, stage=Stage.INBOX, new=True, notes=(*made.notes, *added.warnings))
+
+
+def take_labelled(door: Door, label: str) -> Iterator[Taken | AqError]:
+    """Make jobs of all items that carry a label; one that cannot be taken is no reason to leave the others."""
+    for item in door.tracker.find(label):
+        try:
+            yield take(door, item.id, read=item)
+        except AqError as error:
+            yield error
+
+
+def known_job(queue: Queue, item: str) -> tuple[JobId, Stage] | None:
+    """The job that an item has, wherever it lies."""
+    job = queue.keyed(key_of(item))
+    found = queue.job(job) if job is not None else None
+    return (found.id, found.stage) if found is not None else None
+
+
+def _ids(queue: Queue) -> set[JobId]:
+    return {job for stage in Stage for job in queue.ids(stage)}
+
+
+def draft(door: Door, item: Item) -> Draft:
+    """The job file of an item.
+
+    Raises:
+        TrackerError: the gates of the configuration keep it out.
+    """
+    _gate(door.settings, item)
+    title, text = clean(item.title), clean(item.text)
+    hidden = hidden_note(title.comments + text.comments, title.characters + text.characters)
+    item = replace(item, title=title.text, text=text.text)
+    found = mapped(item, door.legal)
+    of_type = door.settings.types.get(item.kind.casefold(), EMPTY)
+    values = frontmatter(item, found, door.settings.defaults, of_type)
+    if door.settings.cwd:
+        values["cwd"] = door.settings.cwd
+    if not {"engine", "engine-class", "profile"} & {*values, *door.meaning.defaults.origins}:
+        values["engine-class"] = ANY_ENGINE
+    data = job_text(values, body(item)).encode()
+    return Draft(item=item.id, data=data, notes=tuple(f"{item.id}: {note}" for note in (*hidden, *found.ignored)))
+
+
+def hidden_note(comments: int, characters: int) -> tuple[str, ...]:
+    """What was taken out of a text, in words; () when that was nothing."""
+    counted = ((comments, "hidden comment"), (characters, "invisible character"))
+    parts = [f"{number} {what}{'s' * (number != 1)}" for number, what in counted if number]
+    return (f"taken out of its text: {' and '.join(parts)}",) if parts else ()
+
+
+def _gate(settings: TrackerSettings, item: Item) -> None:
+    if settings.allow_authors and item.author.casefold() not in map(str.casefold, settings.allow_authors):
+        who = f"by {item.author!r}" if item.author else "by nobody that the tracker names"
+        raise TrackerError(
+            Trouble.REFUSED, f"{item.id} is {who}", hint="[tracker] allow_authors lists who may ask for work"
+        )
+    if settings.require_label and settings.require_label not in item.labels:
+        text = f"{item.id} has no label {settings.require_label!r}"
+        raise TrackerError(
+            Trouble.REFUSED, text, hint="[tracker] require_label wants it on every item that becomes a job"
+        )

@@ -1,0 +1,70 @@
+"""Requests to a tracker over HTTP. httpx2 is imported here and nowhere else, and late: it takes 90 ms."""
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+from agent_queue import __version__
+from agent_queue.core.calls import Answer, Request
+from agent_queue.core.trouble import TrackerError, Trouble
+
+if TYPE_CHECKING:
+    import httpx2
+
+CONNECT_S, LONGEST_S = 5.0, 15.0
+"""For a connection, and for a whole request, however slowly its answer drips in."""
+LARGEST_ANSWER = 16 << 20
+
+
+class HttpTransport:
+    """Satisfies `ports.Transport`, for one base address; it sends each request once, and follows no redirect."""
+
+    def __init__(self, base: str, *, longest_s: float = LONGEST_S) -> None:
+        self._base = base
+        self._longest_s = longest_s
+        self._client: httpx2.Client | None = None
+
+    def send(self, request: Request) -> Answer:
+        import httpx2
+
+        if self._client is None:
+            timeout = httpx2.Timeout(self._longest_s, connect=min(CONNECT_S, self._longest_s))
+            self._client = httpx2.Client(timeout=timeout, headers={"User-Agent": f"agent-queue/{__version__}"})
+        end = time.monotonic() + self._longest_s
+        what = f"{request.method} {self._base}{request.path.partition('?')[0]}"
+        try:
+            body = None if request.body is None else json.dumps(request.body).encode()
+            headers = {"Accept": "application/json", **request.headers}
+            if body is not None:
+                headers["Content-Type"] = "application/json"
+            with self._client.stream(request.method, self._base + request.path, content=body, headers=headers) as got:
+                data = self._read(got, end, what)
+                return Answer(status=got.status_code, body=data, headers={k.lower(): v for k, v in got.headers.items()})
+        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+            slow = isinstance(error, httpx2.ConnectTimeout)
+            text = f"cannot reach {self._base}: {str(error) or 'no answer'}"
+            raise _unreachable(text, arrived=False, slow=slow) from error
+        except httpx2.TimeoutException as error:
+            raise _unreachable(f"{what}: no answer in {self._longest_s:.0f} s", arrived=True, slow=True) from error
+        except httpx2.TransportError as error:
+            raise _unreachable(f"{what}: {str(error) or type(error).__name__}", arrived=True) from error
+        except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError) as error:
+            text = f"{what}: {type(error).__name__}: {error}"
+            raise TrackerError(Trouble.BAD_ANSWER, text, hint="check [tracker] url", arrived=True) from error
+
+    def _read(self, got: "httpx2.Response", end: float, what: str) -> bytes:
+        data = bytearray()
+        for piece in got.iter_bytes():
+            data += piece
+            if len(data) > LARGEST_ANSWER:
+                raise TrackerError(Trouble.BAD_ANSWER, f"{what}: the answer is larger than {LARGEST_ANSWER >> 20} MiB",
+                                   hint="check [tracker] url", arrived=True)  # fmt: skip
+            if time.monotonic() > end:
+                text = f"{what}: the answer did not end in {self._longest_s:.0f} s"
+                raise _unreachable(text, arrived=True, slow=True)
+        return bytes(data)
+
+
+def _unreachable(text: str, *, arrived: bool, slow: bool = False) -> TrackerError:
+    hint = "check the address ([tracker] url, AQ_TRACKER_API), and that the service runs"
+    return TrackerError(Trouble.UNREACHABLE, text, hint=hint, arrived=arrived, slow=slow)
