@@ -115,8 +115,10 @@ def state(attribute: str, meaning: str) -> str:
 
 
 def repeat() -> str:
-    return "" if readers("retry", "stop_on_repeat") - {"core/fields.py"} else (
-        "\n`stop_on_repeat` is read; nothing acts on it yet.")  # fmt: skip
+    return """
+
+With `stop_on_repeat: true` a job ends early that fails twice in the same way (what it printed last is the same but for
+numbers, times and ids) with no change of its files in between: a third run would do so as well."""
 
 
 def budget() -> str:

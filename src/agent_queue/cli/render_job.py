@@ -44,6 +44,14 @@ def _why(found: Found, screen: Screen) -> Iterator[str]:
         yield f"  {screen.paint(result, COLOURS.get(found['stage'], ''))}{line}"
 
 
+def _report(found: Found, screen: Screen) -> Iterator[str]:
+    """The report of a failed job, its own title and reason left aside: they were told."""
+    _, _, text = (found["report"] or "").partition("\n## ")
+    for line in f"## {text}".splitlines() if text else ():
+        if not line.startswith("|---"):
+            yield f"  {screen.paint(plain(line), 'bold') if line.startswith('## ') else plain(line)}"
+
+
 def _state(found: Found, screen: Screen) -> Iterator[str]:
     state = found["state"]
     if not state["run"]:
@@ -139,7 +147,7 @@ FACTS: dict[str, Callable[[Any], str]] = {
 }
 """What of a journal entry is told to people, and how."""
 SECTIONS: dict[str, Callable[[Found, Screen], Iterator[str]]] = {
-    "Problems": _problems, "Why": _why, "State": _state, "Manifest": _manifest, "Files": _files,
+    "Problems": _problems, "Why": _why, "Report": _report, "State": _state, "Manifest": _manifest, "Files": _files,
     "History": _history, "Environment it did not see": _dropped,
 }  # fmt: skip
 

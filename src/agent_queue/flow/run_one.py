@@ -16,6 +16,7 @@ from agent_queue.core.outcome import Broke, Done, Exit, Failure, Held, Outcome, 
 from agent_queue.core.recovery import Repair
 from agent_queue.flow.beats import Beats, beat, beats
 from agent_queue.flow.before import REFUSED
+from agent_queue.flow.final_report import marked, report
 from agent_queue.flow.lane_of_run import with_its_lane
 from agent_queue.flow.launch import launch, with_hint
 from agent_queue.flow.meter import Meter
@@ -47,12 +48,14 @@ def work(run: Run, tools: Tools, repair: Repair | None = None) -> Steps[Move]:
 def conclude(run: Run, tools: Tools, outcome: Outcome) -> Move:
     """Write down how it ended, for people, and say where the job goes."""
     run.job = replace(run.job, past=tools.queue.past(run.id))  # the run's own notes are in it by now
-    outcome = with_its_lane(run, tools, without_secrets(outcome, tools.environment, tools.settings))
+    outcome = marked(run, tools, without_secrets(outcome, tools.environment, tools.settings))
+    outcome = with_its_lane(run, tools, outcome)
     move = decide(run.job, outcome, policy_of(run.manifest, tools.settings), tools.clock.now(), tools.clock.roll())
     record = {"kind": type(outcome).__name__.lower(), "result": move.result, "reason": move.reason,
               "failure": move.failure, "to": move.target}  # fmt: skip
     if run.job.past.run:
         run_folder(tools, run.job).write("outcome.json", to_json(record))
+    report(run, tools, move)
     return move
 
 

@@ -29,6 +29,7 @@ def show(queue: Queue, job: Job, *, history: Sequence[Entry], files: Mapping[str
         "state": {**past.state, "run": past.run, "attempts": past.attempts, "recoveries": past.recoveries},
         "insights": figures(history),
         "outcome": _record(queue, job, "outcome.json"),
+        "report": _report(queue, job),
         "dropped_environment": _record(queue, job, "dropped.json") or [],
         "files": dict(files),
         "journal_lines_skipped": past.skipped,
@@ -69,6 +70,13 @@ def _said(queue: Queue, job: Job) -> tuple[str, str, list[str]]:
         return "", str(error), []
     title = next((line.strip("# \t") for line in file.body.splitlines() if line.strip("# \t")), "")
     return title, "", [warning.at(f"{job.id}.md") for warning in file.warnings]
+
+
+def _report(queue: Queue, job: Job) -> str | None:
+    """What was written for people when the job failed; None for one that has not."""
+    failed = job.stage is Stage.FAILED and job.past.run
+    data = queue.run_folder(job.id, job.past.run).read("report.md") if failed else None
+    return data.decode(errors="replace") if data is not None else None
 
 
 def _record(queue: Queue, job: Job, name: str) -> Any:
