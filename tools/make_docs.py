@@ -8,7 +8,7 @@ import difflib
 import sys
 from pathlib import Path
 
-from pages import commands, configuration, failures, journal, lifecycle, manifest, tracker
+from pages import commands, configuration, engines, failures, journal, lifecycle, manifest, tracker
 
 ROOT = Path(__file__).resolve().parent.parent
 HEADER = "<!-- Made by `make docs` from {source}; edit that instead. -->\n\n"
@@ -16,6 +16,7 @@ REFERENCE = {
     "manifest": (manifest.page, "src/agent_queue/core/manifest.py"),
     "commands": (commands.page, "src/agent_queue/cli"),
     "configuration": (configuration.page, "src/agent_queue/core/settings.py"),
+    "engines": (engines.page, "src/agent_queue/engines"),
     "failures": (failures.page, "src/agent_queue/core/outcome.py"),
     "journal": (journal.page, "src/agent_queue/core/history.py"),
     "tracker": (tracker.page, "src/agent_queue/core/label_map.py"),

@@ -1,5 +1,6 @@
 """The documents are true: generated pages are not stale, links lead somewhere, command lines exist, code runs."""
 
+import json
 import os
 import re
 import shlex
@@ -173,7 +174,8 @@ def test_the_pinned_versions_satisfy_what_is_asked_for() -> None:
 AGENT = """#!/bin/sh
 printf '{"type": "hello", "from": "tinker", "session": "s-1"}\\n'
 printf 'hello, ' > hello.txt; cat >> hello.txt
-printf '{"type": "say", "from": "tinker", "text": "wrote hello.txt with %s"}\\n' "$*"
+printf '{"type": "say", "from": "tinker", "id": "a-1", "text": "wrote hello.txt with %s",' "$*"
+printf ' "model": "claude-sonnet-4-5", "used": {"in": 1000000, "out": 0}}\\n'
 printf '{"type": "bye", "from": "tinker"}\\n'
 """
 
@@ -216,3 +218,6 @@ def test_the_engine_of_the_how_to_runs_a_job(tinker: Path, home: Path) -> None:
     aq("run", "--once")
     assert [path.name.split("__")[1] for path in (home / "queue/review").iterdir()] == ["hello.md"]
     assert (tinker / "hello.txt").read_text().startswith("hello, Write a greeting")
+    (journal,) = (home / "queue/journal").iterdir()
+    (ended,) = [json.loads(line) for line in journal.read_text().splitlines() if '"ended"' in line]
+    assert (ended["tokens_in"], ended["usage"], ended["cost_usd"] > 1) == (1_000_000, "exact", True)

@@ -16,3 +16,12 @@ KEYS: tuple[str, ...] = (
     "AZURE_RESOURCE_NAME", "AZURE_OPENAI_*", "AWS_BEARER_TOKEN_BEDROCK", "AWS_REGION", "AWS_PROFILE",
     "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION", "CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_GATEWAY_ID",
 )  # fmt: skip
+
+BASES: tuple[str, ...] = (
+    "OPENAI_API_BASE",
+    "ANTHROPIC_API_BASE",
+    "OLLAMA_API_BASE",
+    "AZURE_API_*",
+    "OPENROUTER_API_BASE",
+)
+"""Where the services are, for programs that speak with them by litellm."""

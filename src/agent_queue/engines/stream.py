@@ -78,6 +78,8 @@ class JsonReader:
 
     quiet: tuple[bytes, ...] = ()
     """How lines begin that say nothing new; they are not even parsed."""
+    kind = "type"
+    """The key under which an event names its kind."""
     gone: tuple[str, ...] = ()
     """What the program prints when the conversation to go on with does not exist."""
 
@@ -167,8 +169,8 @@ class JsonReader:
         self.begun = True
         before = self._text(line[:start]) if start else []
         self._plain.clear()  # the program went on: what stood on stderr was not its last word
-        self._streamed |= words(event, "type") != "result"  # an end alone does not tell what went before it
-        handler = self._handlers.get(words(event, "type"))
+        self._streamed |= words(event, self.kind) != "result"  # an end alone does not tell what went before it
+        handler = self._handlers.get(words(event, self.kind))
         return [*before, *(handler(event) if handler else ())]
 
     def _text(self, line: bytes) -> list[Event]:

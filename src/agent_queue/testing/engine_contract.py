@@ -103,7 +103,9 @@ class EngineContract:
             assert engine.command(ASSIGNMENT, PLACE, Host()) == command, "the same assignment gave another command"
 
     def test_it_runs_the_program_that_was_found(self) -> None:
-        assert self._command().argv[0] == ASSIGNMENT.program
+        """At once, or by a shell that makes what the program needs: its task in a form that it takes."""
+        argv = self._command().argv
+        assert ASSIGNMENT.program in (argv[0], *(argv[3:4] if argv[:2] == ("/bin/sh", "-c") else ()))
 
     def test_the_prompt_comes_by_file(self) -> None:
         """A prompt may be larger than an argument may be, and an argument is read by everybody on the machine."""
@@ -117,9 +119,10 @@ class EngineContract:
         argv = self._command(model="some-model", args=("--first", "a b", "--second")).argv
         assert "\0--first\0a b\0--second\0" in "\0" + "\0".join(argv) + "\0", "args are passed in order and untouched"
         if self.takes_a_model:
-            assert "some-model" in argv
+            command = self._command(model="some-model")
+            assert "some-model" in (*command.argv, *command.env.values())
         budget = Manifest(yolo=True, budget=Budget(usd=2.5, turns=40, tokens=1000))
-        assert self._command(manifest=budget).argv[0] == ASSIGNMENT.program, "a budget is no reason to fail"
+        assert ASSIGNMENT.program in self._command(manifest=budget).argv, "a budget is no reason to fail"
 
     def test_the_limits_that_it_keeps_are_in_the_command(self) -> None:
         engine, without = self.engine(), self._command()
@@ -177,6 +180,19 @@ class EngineContract:
                 assert isinstance(outcome, Broke)
                 assert outcome.kind is Failure.CRASH
                 assert outcome.reason
+
+    def test_what_it_used_adds_up(self) -> None:
+        """Token counts say how sure they are, and are the sum of the calls where those are told."""
+        for data in self.samples:
+            reader = self.engine().reader()
+            list(reader.feed(data))
+            reader.ending(ending(ended()))
+            facts, calls = reader.facts(), reader.calls()
+            assert ("usage" in facts) == ("tokens_in" in facts or "tokens_out" in facts), "how sure they are"
+            assert facts.get("tokens_cached", 0) <= facts.get("tokens_in", 0), "cached input is a part of the input"
+            if calls and "tokens_in" in facts:
+                assert sum(call.tokens_in for call in calls) == facts["tokens_in"]
+                assert sum(call.tokens_out for call in calls) == facts["tokens_out"]
 
     def test_the_ending_can_be_asked_twice(self) -> None:
         for data in self.samples:

@@ -9,12 +9,15 @@ if TYPE_CHECKING:
     from agent_queue.ports import Engine
 
 ENGINES = {
+    "aider": "agent_queue.engines.aider:Aider",
     "claude": "agent_queue.engines.claude:Claude",
     "codex": "agent_queue.engines.codex:Codex",
     "copilot": "agent_queue.engines.copilot:Copilot",
     "devin": "agent_queue.engines.devin:Devin",
     "gemini": "agent_queue.engines.gemini:Gemini",
+    "mini": "agent_queue.engines.mini:Mini",
     "opencode": "agent_queue.engines.opencode:OpenCode",
+    "openhands": "agent_queue.engines.openhands:OpenHands",
     "pi": "agent_queue.engines.pi:Pi",
     "qwen": "agent_queue.engines.qwen:Qwen",
     "shell": "agent_queue.engines.shell:Shell",
