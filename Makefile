@@ -9,7 +9,7 @@ WORKERS ?= auto
 # A test that hangs fails after so many seconds, with a traceback of where it hung.
 HANGS_AFTER ?= 240
 PYTEST = $(BIN)/python -m pytest --quiet --timeout $(HANGS_AFTER) --timeout-method signal
-SHELL_FILES := .ci/run tools/make_venv.sh
+SHELL_FILES := .ci/run tools/make_venv.sh src/agent_queue/system/guard_hook.sh
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile

@@ -8,6 +8,8 @@ from pathlib import Path
 from agent_queue.core.history import NEW
 from agent_queue.core.job import JobId
 from agent_queue.core.manifest import Manifest
+from agent_queue.system.files import Disk
+from agent_queue.system.layout import Layout
 from agent_queue.system.locks import FileLocks
 from agent_queue.system.worktrees import MachineWorkspaces
 from benchmarks.figures import Figure, median, milliseconds
@@ -20,11 +22,12 @@ JOB = JobId("large")
 def measure(setting: Setting) -> list[Figure]:
     count = setting.count(FILES, 2_000)
     space = setting.space("checkpoint")
-    work = space / "work"
-    work.mkdir()
+    layout = Layout(str(space))
+    for folder in (layout.work, layout.scratch):
+        Path(folder).mkdir(parents=True)
     one = _repository(space / "repository", count)
     two = _repository(space / "by-hand", count)
-    workspaces, lock, manifest = MachineWorkspaces(str(work)), FileLocks([]), Manifest(cwd=str(one))
+    workspaces, lock, manifest = MachineWorkspaces(layout, Disk(layout.scratch)), FileLocks([]), Manifest(cwd=str(one))
     place = workspaces.open(JOB, workspaces.plan(manifest), NEW, lock, manifest)
     kept, typed = [], []
     for number in range(setting.count(7, 3)):

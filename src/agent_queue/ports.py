@@ -198,6 +198,9 @@ class Workspaces(Protocol):
     def beat(self, job: JobId, place: Place) -> None:
         """Save what lies there beside the branch, while an agent works in it."""
 
+    def after_verify(self, job: JobId, place: Place, commit: str, lock: Lock) -> Kept:
+        """Save beside the branch what a verify changed of `commit`, which it saw."""
+
     def summary(self, place: Place) -> str:
         """The diffstat of what a run begins with against the job's base; '' when that is nothing."""
 

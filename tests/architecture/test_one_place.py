@@ -29,7 +29,25 @@ MUTATIONS: dict[str, tuple[set[str], str]] = {
     ),
     "system/attach.py": (
         {"os.rmdir", "os.unlink", "shutil.rmtree"},
-        "the folder without a file of the job's, and half the record, that a killed `git worktree add` leaves",
+        "what a killed `git worktree add` leaves; what git keeps of a rebase or merge under way in a job's worktree",
+    ),
+    "system/mend.py": (
+        {"os.O_WRONLY", "os.O_CREAT", "os.O_TRUNC", "open w", "os.makedirs", "os.replace"},
+        "git's link between a job's worktree and its repository, and the log of a stash",
+    ),
+    "system/left_out.py": (
+        {
+            "os.O_WRONLY",
+            "os.O_CREAT",
+            "os.O_TRUNC",
+            "open wb",
+            "os.makedirs",
+            "os.link",
+            "os.replace",
+            "os.utime",
+            "shutil.copyfileobj",
+        },
+        "copies of what no commit should hold, and those put back into a worktree: files too large for memory",
     ),
     "demo/play.py": ({"tempfile.mkdtemp", "shutil.rmtree"}, "the demonstration's own temporary folder"),
     "demo/stage.py": (

@@ -11,7 +11,9 @@ from agent_queue.core.job import JobId
 from agent_queue.core.manifest import Manifest
 from agent_queue.core.run import Kept, Place
 from agent_queue.system import locks
+from agent_queue.system.files import Disk
 from agent_queue.system.git import Git
+from agent_queue.system.layout import Layout
 from agent_queue.system.worktrees import MachineWorkspaces
 
 JOB = JobId("20260301-1200__fix-login")
@@ -86,10 +88,12 @@ class Repository:
 class Life:
     """One job in its workspace: what its journal says grows with what the workspace tells, as in the story."""
 
-    def __init__(self, tmp: Path, cwd: Path, job: JobId = JOB, **manifest: Any) -> None:
+    def __init__(self, tmp: Path, cwd: Path, job: JobId = JOB, refs: tuple[str, ...] = (), **manifest: Any) -> None:
+        layout = Layout(str(tmp))
         self.work = tmp / "work"
-        self.work.mkdir(exist_ok=True)
-        self.workspaces = MachineWorkspaces(str(self.work))
+        for folder in (layout.work, layout.scratch):
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        self.workspaces = MachineWorkspaces(layout, Disk(layout.scratch), refs=refs)
         self.job = job
         self.cwd = cwd
         self.manifest = Manifest(cwd=str(cwd), **manifest)

@@ -14,7 +14,10 @@ from agent_queue.core.errors import AqError
 from agent_queue.core.history import History
 from agent_queue.core.job import JobId
 from agent_queue.core.manifest import Manifest
-from agent_queue.system.attach import REASON, WorkspaceBusyError, WorkspaceError
+from agent_queue.system.attach import WorkspaceBusyError, WorkspaceError
+from agent_queue.system.files import Disk
+from agent_queue.system.layout import Layout
+from agent_queue.system.mend import REASON
 from agent_queue.system.worktrees import MachineWorkspaces
 
 from .repositories import BRANCH, JOB, Life, Repository
@@ -34,8 +37,13 @@ def life(tmp_path: Path, repo: Repository) -> Life:
     return Life(tmp_path, repo.path)
 
 
+def workspaces_in(root: Path) -> MachineWorkspaces:
+    layout = Layout(str(root))
+    return MachineWorkspaces(layout, Disk(layout.scratch))
+
+
 def plan_of(tmp_path: Path, **manifest: object) -> object:
-    return MachineWorkspaces(str(tmp_path / "work")).plan(Manifest(**manifest))  # type: ignore[arg-type]
+    return workspaces_in(tmp_path).plan(Manifest(**manifest))  # type: ignore[arg-type]
 
 
 # Where a job will work.
@@ -44,7 +52,7 @@ def plan_of(tmp_path: Path, **manifest: object) -> object:
 def test_a_plan_is_made_by_looking(tmp_path: Path, repo: Repository) -> None:
     plain = tmp_path / "plain"
     plain.mkdir()
-    workspaces = MachineWorkspaces(str(tmp_path / "work"))
+    workspaces = workspaces_in(tmp_path)
 
     def plan(**manifest: object) -> tuple[str | None, bool, bool]:
         found = workspaces.plan(Manifest(**manifest))  # type: ignore[arg-type]
@@ -63,7 +71,7 @@ def test_a_plan_is_made_by_looking(tmp_path: Path, repo: Repository) -> None:
 
 def test_a_home_in_a_cwd_is_known(tmp_path: Path, home: Path) -> None:
     repo = Repository(home / "code")
-    found = MachineWorkspaces(str(tmp_path / "work")).plan(Manifest(cwd="~/code/src"))
+    found = workspaces_in(tmp_path).plan(Manifest(cwd="~/code/src"))
     assert (found.cwd, found.repository) == (f"{home}/code/src", str(repo.path))
 
 
@@ -441,17 +449,46 @@ def test_a_worktree_that_a_person_removed_with_git_is_made_again(repo: Repositor
     assert (life.root / "one.txt").read_text() == "1\n"
 
 
-def test_a_branch_that_a_person_deleted_begins_again(repo: Repository, life: Life) -> None:
+@pytest.mark.parametrize("worktree", ["there", "gone"])
+def test_a_branch_that_was_deleted_is_back_with_its_work(repo: Repository, life: Life, worktree: str) -> None:
     place = life.open()
     repo.write({"one.txt": "1\n"}, life.root)
-    life.keep(place)
+    last = life.keep(place).facts["wip_commit"]
+    if worktree == "gone":
+        shutil.rmtree(life.root)
     repo.git("update-ref", "-d", f"refs/heads/{BRANCH}")
     again = life.open()
-    assert repo.git("rev-parse", BRANCH) == again.base == place.base
+    assert repo.git("rev-parse", BRANCH) == last
+    assert again.base == place.base
+    assert again.note == f"{BRANCH} was gone and is back at {last[:12]}"
+    assert (life.root / "one.txt").read_text() == "1\n"
     assert repo.git("status", "--porcelain", cwd=life.root) == ""
-    shutil.rmtree(life.root)
+
+
+def test_a_branch_whose_work_git_has_dropped_begins_again(repo: Repository, life: Life) -> None:
+    place = life.open()
+    repo.write({"one.txt": "1\n"}, life.root)
+    last = life.keep(place).facts["wip_commit"]
+    assert life.close() == ""
     repo.git("update-ref", "-d", f"refs/heads/{BRANCH}")
-    assert life.open().base == place.base
+    repo.git("-c", "gc.reflogExpire=now", "-c", "gc.reflogExpireUnreachable=now", "gc", "--quiet", "--prune=now")
+    again = life.open()
+    assert repo.git("rev-parse", BRANCH) == again.base == place.base
+    assert again.note == f"the work of its last run, {last[:12]}, is not in {repo.path} any more"
+
+
+def test_a_branch_that_was_moved_away_keeps_its_old_work_under_another_name(repo: Repository, life: Life) -> None:
+    place = life.open()
+    repo.write({"one.txt": "1\n"}, life.root)
+    last = life.keep(place).facts["wip_commit"]
+    repo.git("update-ref", f"refs/heads/{BRANCH}", place.base)
+    again = life.open()
+    kept = f"refs/aq/rescued/{JOB}/{last[:12]}"
+    assert repo.git("rev-parse", kept) == last
+    assert again.note.endswith(f"is kept at {kept}")
+    assert (life.root / "one.txt").exists(), "and what lies in the worktree is left there"
+    life.keep(again)
+    assert "one.txt" in repo.files(BRANCH)
 
 
 @pytest.mark.parametrize("elsewhere", ["in the checkout", "in a worktree"])

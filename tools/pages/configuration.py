@@ -5,7 +5,7 @@ from dataclasses import fields as fields_of
 
 from agent_queue.core.engine_class import CLASSES
 from agent_queue.core.fields import show_duration
-from agent_queue.core.settings import EngineSettings, RunSettings, Settings
+from agent_queue.core.settings import EngineSettings, RunSettings, Settings, WorkspaceSettings
 from agent_queue.core.settings_lanes import LaneSettings
 from agent_queue.ports import Engine
 from agent_queue.system.host import INHERITED
@@ -34,7 +34,11 @@ ENGINE = {
     "account": "a name for the account in use: limits are remembered for each account by itself",
 }  # fmt: skip
 LANE = {"hours": 'when it starts jobs, local time, e.g. `"22:00-06:00"` to keep the day for yourself'}
-TABLES = {"run": "`[run]`", "defaults": "`[defaults]`", "engines": "`[engines.NAME]`",
+WORKSPACE = {
+    "refs": "patterns of branches that agents may create, move and delete besides their job's own, such as "
+            "`['feat/*']`; a whole ref name, `refs/tags/v*`, is possible too",
+}  # fmt: skip
+TABLES = {"run": "`[run]`", "workspace": "`[workspace]`", "defaults": "`[defaults]`", "engines": "`[engines.NAME]`",
           "classes": "`[classes]`", "lanes": "`[lanes.NAME]`", "env_pass": "`[env]`",
           "prices": '`[prices."MODEL"]`', "tracker": "`[tracker]`"}  # fmt: skip
 VARIABLES = {
@@ -50,6 +54,7 @@ VARIABLES = {
 def page() -> str:
     same("settings", TABLES, (field.name for field in fields_of(Settings)))
     same("[run] keys", RUN, (field.name.removesuffix("_s") for field in fields_of(RunSettings)))
+    same("[workspace] keys", WORKSPACE, (field.name for field in fields_of(WorkspaceSettings)))
     same("[engines] keys", ENGINE, (field.name for field in fields_of(EngineSettings)))
     same("[lanes] keys", LANE, (field.name for field in fields_of(LaneSettings)))
     found = {name for text in strings() for name in re.findall(r"AGENT_QUEUE_[A-Z_]+", text)}
@@ -73,6 +78,9 @@ verify = ["make test"]
 retry = {{ max = 1, backoff = "5m", on = ["verify_failed"] }}
 ```
 
+## `[workspace]`: where jobs work
+
+{table(("key", "meaning"), ((f"`{key}`", text) for key, text in WORKSPACE.items()))}
 ## `[engines.NAME]`: one table for each engine you want to change
 
 {table(("key", "meaning"), ((f"`{key}`", text) for key, text in ENGINE.items()))}

@@ -48,6 +48,14 @@ class Place:
     """The tree that this run began with; what differs from it at the end was changed by this run."""
     lost: tuple[str, ...] = ()
     """What of earlier runs' work could not be brought back, a sentence each."""
+    repository: str | None = None
+    """The user's own checkout, which a worktree belongs to."""
+    run_folder: str | None = None
+    """Where the workspace keeps its own records of this run."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """What every process in there needs in its environment, so that its git leaves the user's refs alone."""
+    note: str = ""
+    """What of earlier work had to be restored, or could not be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,8 +146,22 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """What was saved of a workspace: state keys for the journal, and whether this run changed anything."""
+    """What was saved of a workspace: state keys for the journal, and whether this run changed anything.
+
+    `named` are paths and refs that a person should know of, by what happened to them.
+    """
 
     facts: Mapping[str, Any]
     changed: bool | None
     note: str = ""
+    named: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def guarded(env: Mapping[str, str], guard: Mapping[str, str]) -> dict[str, str]:
+    """An environment with a place's own; settings of git that it has already keep their places in the list."""
+    count = int(env.get("GIT_CONFIG_COUNT", "0")) if env.get("GIT_CONFIG_COUNT", "").isdigit() else 0
+    if not guard or not count:
+        return {**env, **guard}
+    moved = {name.replace("_0", f"_{count}"): value for name, value in guard.items() if name.startswith("GIT_CONFIG_")}
+    rest = {name: value for name, value in guard.items() if not name.startswith("GIT_CONFIG_")}
+    return {**env, **rest, **moved, "GIT_CONFIG_COUNT": str(count + 1), "AQ_GUARD_ENTRY": str(count)}

@@ -55,12 +55,21 @@ class EngineSettings:
     """A name for the account in use: usage limits are remembered for each account by itself."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceSettings:
+    """`refs` are patterns of refs that agents may move besides their job's branch; short ones mean branches."""
+
+    refs: tuple[str, ...] = ()
+
+
 _RUN_DEFAULTS = RunSettings()
+_WORKSPACE_DEFAULTS = WorkspaceSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     run: RunSettings = _RUN_DEFAULTS
+    workspace: WorkspaceSettings = _WORKSPACE_DEFAULTS
     defaults: Manifest = EMPTY
     engines: Mapping[str, EngineSettings] = field(default_factory=dict)
     classes: Classes = field(default_factory=lambda: CLASSES)
@@ -74,7 +83,7 @@ class Settings:
 
 
 _ENGINE_NONE = EngineSettings()
-_TABLES = ("defaults", "run", "engines", "classes", "lanes", "env", "prices", "tracker")
+_TABLES = ("defaults", "run", "workspace", "engines", "classes", "lanes", "env", "prices", "tracker")
 
 
 def settings(file: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
@@ -89,6 +98,7 @@ def settings(file: Mapping[str, Any], environment: Mapping[str, str]) -> Setting
     classes = _table(file, "classes", "classes")
     return Settings(
         run=_run(_table(file, "run", "run"), environment),
+        workspace=_workspace(_table(file, "workspace", "workspace")),
         defaults=_from_environment(environment).under(_defaults(_table(file, "defaults", "defaults"))),
         engines={name: _engine(_table(file["engines"], name, f"engines.{name}"), name)
                  for name in _table(file, "engines", "engines")},
@@ -142,6 +152,11 @@ def _run(table: Mapping[str, Any], environment: Mapping[str, str]) -> RunSetting
     if values.get("slots", 1) < 1:
         raise SettingsError("config.toml: run.slots must be at least 1")
     return RunSettings(**values)
+
+
+def _workspace(table: Mapping[str, Any]) -> WorkspaceSettings:
+    _known(table, ("refs",), "workspace.")
+    return WorkspaceSettings(refs=tuple(_texts(table.get("refs", []), "workspace.refs")))
 
 
 def _engine(table: Mapping[str, Any], name: str) -> EngineSettings:

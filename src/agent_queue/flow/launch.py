@@ -11,6 +11,7 @@ from agent_queue.core.manifest import render
 from agent_queue.core.outcome import Outcome, Refused, StopReason, of_stop
 from agent_queue.core.preface import prefaced
 from agent_queue.core.profile import prompt
+from agent_queue.core.run import guarded
 from agent_queue.core.settings import engine_settings
 from agent_queue.flow.before import before, conversation_of, preface_of
 from agent_queue.flow.choose_engine import Chosen, choose
@@ -69,7 +70,10 @@ def _workspace(run: Run, tools: Tools, lock: Lock) -> Steps[tuple[Place, str]]:
         looked_at = run.job.past.run > 1 or not run.plan.worktree  # a new worktree is as its base is
         return place, tools.workspaces.summary(place) if looked_at else ""
 
-    return made() if run.plan.repository is None else (yield Deed(made))
+    place, summary = made() if run.plan.repository is None else (yield Deed(made))
+    if place.note:
+        tools.tell(f"{run.id}: {place.note}")
+    return place, summary
 
 
 def unkept(budget: Budget, chosen: Chosen) -> str:
@@ -88,10 +92,11 @@ def _command(
     patterns = (*engine.environment, *tools.settings.env_pass)
     seen, dropped = tools.child_environment(tools.environment, patterns)
     marks = {"AQ_JOB_ID": run.id, "AQ_RUN": opened.marker, "AQ_PREFACE": folder.path_of(PREFACE)}
+    env = guarded({**seen, **command.env, **said.env, **marks}, opened.place.env)
     deadline_s, why = deadline(run)
     start = Start(
         folder=folder.path, log=folder.path_of("agent.log"), cwd=opened.place.cwd, argv=command.argv,
-        env={**seen, **command.env, **said.env, **marks}, stdin=command.stdin, deadline_s=deadline_s, deadline_why=why,
+        env=env, stdin=command.stdin, deadline_s=deadline_s, deadline_why=why,
         grace_s=tools.settings.run.stop_grace_s, stop=engine.stop,
     )  # fmt: skip
     return start, dropped

@@ -21,6 +21,7 @@ from agent_queue.flow.lane_of_run import with_its_lane
 from agent_queue.flow.launch import launch, with_hint
 from agent_queue.flow.meter import Meter
 from agent_queue.flow.opened import Opened, opened_in, to_json
+from agent_queue.flow.saved import record
 from agent_queue.flow.secrets import without_secrets
 from agent_queue.flow.tools import Deed, Run, Steps, Tools, Watch, hold, policy_of, run_folder
 from agent_queue.flow.verify import verify
@@ -135,8 +136,7 @@ def _end(run: Run, tools: Tools, folder: RunFolder, meter: Meter | None) -> Step
             kept = yield Deed(lambda: tools.workspaces.keep(run.id, opened.place, why, lock))
     except AqError as error:
         kept, note = Kept(facts={}, changed=None), with_hint(error)
-    if kept.note:
-        tools.tell(f"{run.id}: {kept.note}")
+    record(run, tools, kept)
     meter = meter or Meter(run, tools, folder, opened)
     yield from meter.rest()
     outcome = _judged(tools, stopped, exit_, meter, kept)

@@ -7,11 +7,14 @@ nothing about the work, and is tried again.
 import json
 from dataclasses import replace
 
+from agent_queue.core.errors import AqError
 from agent_queue.core.outcome import Broke, Done, Failure, Outcome, StopReason, of_stop
 from agent_queue.core.recovery import Repair
+from agent_queue.core.run import guarded
 from agent_queue.flow.opened import opened_in
+from agent_queue.flow.saved import record
 from agent_queue.flow.tools import Abandoned, Deed, Run, Steps, Tools, Watch, hold, run_folder
-from agent_queue.ports import Place, RunFolder, Start
+from agent_queue.ports import Kept, Place, RunFolder, Start
 
 COMMANDS = "commands.json"
 DIED = "the machine or the shim died under its verify"
@@ -37,6 +40,8 @@ def verify(run: Run, tools: Tools, repair: Repair | None = None) -> Steps[Outcom
             if tools.processes.stopped(path) is None and not _charged(run, tools):
                 return Broke(kind=Failure.MACHINE, reason=DIED)
         if path and not cut_short(tools, path, ours=ours):
+            if tools.processes.stopped(path) is not StopReason.SHUTDOWN:
+                yield from _look_back(run, tools, opened.place)
             return _judged(run, tools, path)
         try:
             path, ours = _start(run, tools, opened.place, opened.marker), True
@@ -44,6 +49,22 @@ def verify(run: Run, tools: Tools, repair: Repair | None = None) -> Steps[Outcom
             return Broke(kind=Failure.SETUP, reason=f"its verify cannot be started: {error}")
         while not (yield Watch(path)):
             pass
+
+
+def _look_back(run: Run, tools: Tools, place: Place) -> Steps[None]:
+    """Save what the verify changed beside the branch: what it saw stays what is on the branch."""
+    lock, commit = run.lock, str(run.job.past.state.get("wip_commit") or "")
+    assert lock is not None
+    if place.branch is None:
+        return
+    try:
+        kept: Kept = yield Deed(lambda: tools.workspaces.after_verify(run.id, place, commit, lock))
+    except (AqError, OSError) as error:
+        tools.tell(f"{run.id}: what its verify changed could not be saved: {error}")
+        return
+    record(run, tools, kept)
+    if kept.facts:
+        tools.queue.note(run.id, {"event": "verify_kept", **kept.facts}, durable=False)
 
 
 def current(folder: RunFolder) -> str:
@@ -86,7 +107,7 @@ def _start(run: Run, tools: Tools, place: Place, marker: str) -> str:
     start = Start(
         folder=folder.path_of(name), log=folder.path_of("verify.log"), cwd=place.cwd,
         argv=("/bin/sh", "-c", SCRIPT, "verify", *run.manifest.verify),
-        env={**seen, "AQ_JOB_ID": run.id, "AQ_RUN": marker}, deadline_s=run.manifest.verify_timeout,
+        env=guarded({**seen, "AQ_JOB_ID": run.id, "AQ_RUN": marker}, place.env), deadline_s=run.manifest.verify_timeout,
         grace_s=tools.settings.run.stop_grace_s,
     )  # fmt: skip
     tools.processes.start(start, run.lock)

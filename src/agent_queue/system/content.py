@@ -36,13 +36,13 @@ def content(git: Git, index: str, known: str | None, *, limit_s: float) -> Conte
     """
     own = replace(git, env={**git.env, "GIT_INDEX_FILE": index})
     if known and not os.path.exists(index):
-        _rebuild(own, index, known)
+        rebuild(own, index, known)
     try:
         found, told = _found(own)
     except GitError:
         if known is None:
             raise
-        _rebuild(own, index, known)  # it was torn by a power cut
+        rebuild(own, index, known)  # it was torn by a power cut
         found, told = _found(own)
     told += [f"'{os.fsdecode(path)}' does not have a commit checked out" for path in found.empty]
     missed = told + (_add(own, found, limit_s) if found.wanted or found.excluded else [])
@@ -111,8 +111,8 @@ def _add_these(own: Git, pathspecs: list[bytes], limit_s: float, *, literal: boo
     return own.attempt(*how, "add", *options, given=b"\0".join(pathspecs), limit_s=limit_s)
 
 
-def _rebuild(own: Git, index: str, known: str) -> None:
-    """Make an index from a commit. Outside of a sparse checkout what is not there was not deleted."""
+def rebuild(own: Git, index: str, known: str) -> None:
+    """Make an index from a commit anew. Of a sparse checkout what is not there lies outside of it."""
     for path in (index, f"{index}.lock"):
         if os.path.exists(path):
             os.unlink(path)

@@ -79,9 +79,9 @@ class Disk:
         with suppress(OSError):
             self._calls.close(self._calls.open(path, os.O_WRONLY | os.O_CLOEXEC))
 
-    def put(self, path: str, data: bytes | Iterable[bytes], *, durable: bool = True) -> None:
+    def put(self, path: str, data: bytes | Iterable[bytes], *, durable: bool = True, mode: int = FILE_MODE) -> None:
         """Write a file as a whole, over an older one of that name; `data` may come in pieces."""
-        temporary = self._written(data, durable=durable)
+        temporary = self._written(data, durable=durable, mode=mode)
         try:
             self._calls.replace(temporary, path)
         except OSError:
@@ -182,10 +182,10 @@ class Disk:
         finally:
             self._calls.close(fd)
 
-    def _written(self, data: bytes | Iterable[bytes], *, durable: bool = True) -> str:
+    def _written(self, data: bytes | Iterable[bytes], *, durable: bool = True, mode: int = FILE_MODE) -> str:
         self._serial += 1
         temporary = os.path.join(self._scratch, f"{os.getpid()}-{self._serial}-{os.urandom(4).hex()}")
-        fd = self._calls.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+        fd = self._calls.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
             for piece in (data,) if isinstance(data, bytes) else data:
                 rest = memoryview(piece)

@@ -38,8 +38,8 @@ class Git:
     folder: str
     keep_open: tuple[int, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
-    settings: tuple[str, ...] = ()
-    """Further settings of its configuration, as `name=value`: they outrank every file of it."""
+    settings: tuple[tuple[str, str], ...] = ()
+    """Further settings of its configuration, key and value: they outrank every file of it."""
 
     def run(self, *arguments: str, limit_s: float = LIMIT_S, given: bytes = b"") -> str:
         """Run git, with `given` on its stdin, and return what it printed, without the last newline.
@@ -95,11 +95,11 @@ class Git:
         return GitError(f"git {_command(arguments)} in {self.folder}: {told}")
 
     def _started(self, arguments: Sequence[str], given: bytes) -> "subprocess.Popen[bytes]":
-        flags = [part for flag in (*FLAGS, *self.settings) for part in ("-c", flag)]
+        flags = [part for flag in FLAGS for part in ("-c", flag)]
         try:
             return subprocess.Popen(
                 ["git", "-C", self.folder, *flags, *arguments],
-                env={**environment(), **self.env},
+                env={**environment(), **self.env, **_settings(self.settings)},
                 stdin=subprocess.PIPE if given else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -119,6 +119,13 @@ class Git:
                 told = f"git {_command(arguments)} in {self.folder}: no end after {limit_s:.0f} s"
                 raise GitError(told) from None
         return process.returncode, output, errors
+
+
+def _settings(settings: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """As variables, not as `-c name=value`: a key may hold a `=`."""
+    found = {f"GIT_CONFIG_KEY_{number}": key for number, (key, _) in enumerate(settings)}
+    found |= {f"GIT_CONFIG_VALUE_{number}": value for number, (_, value) in enumerate(settings)}
+    return {**found, "GIT_CONFIG_COUNT": str(len(settings))} if settings else {}
 
 
 def _said(errors: bytes, kind: str) -> list[str]:
@@ -144,4 +151,16 @@ def repository(folder: str) -> str | None:
         above = os.path.dirname(here)
         if above == here:
             return None
+        here = above
+
+
+def bare(folder: str) -> bool:
+    """True in a repository without a work tree, told by what lies there; no process is started."""
+    here = os.path.realpath(folder)
+    while True:
+        if all(os.path.exists(os.path.join(here, name)) for name in ("HEAD", "objects", "refs", "config")):
+            return True
+        above = os.path.dirname(here)
+        if above == here:
+            return False
         here = above

@@ -1,25 +1,30 @@
 """Where a job works: a git worktree of its own, at the same path for every run, or the folder itself."""
 
 import os
-from contextlib import suppress
 
 from agent_queue.core.choices import Workspace
 from agent_queue.core.errors import AqError
 from agent_queue.core.history import History
-from agent_queue.core.job import JobId, snapshots_ref, wip_branch
+from agent_queue.core.job import JobId
 from agent_queue.core.manifest import Manifest
 from agent_queue.ports import Kept, Lock, Place, Plan
-from agent_queue.system.attach import WorkspaceError, alone, attach, common, refuse_if_elsewhere
-from agent_queue.system.checkpoint import checkpoint, present, snapshot
+from agent_queue.system import keeping
+from agent_queue.system.attach import alone, common
 from agent_queue.system.difference import Difference, Form, difference, summary
-from agent_queue.system.git import Git, GitError, repository
+from agent_queue.system.files import Disk
+from agent_queue.system.git import Git, bare, repository
+from agent_queue.system.layout import Layout
+from agent_queue.system.opening import Opening, opened
 
 
 class MachineWorkspaces:
-    """Satisfies `ports.Workspaces`. `folder` holds one worktree per job."""
+    """Satisfies `ports.Workspaces`, below one queue's root. `refs` are patterns of refs that agents may move."""
 
-    def __init__(self, folder: str) -> None:
-        self._folder = os.path.realpath(folder)  # as git spells it
+    def __init__(self, layout: Layout, disk: Disk, *, refs: tuple[str, ...] = ()) -> None:
+        self._layout = layout
+        self._folder = os.path.realpath(layout.work)  # as git spells it
+        self._disk = disk
+        self._refs = refs
 
     def plan(self, manifest: Manifest) -> Plan:
         """Look where a job will work, without starting a process."""
@@ -29,6 +34,9 @@ class MachineWorkspaces:
         if not os.path.isdir(cwd):
             return Plan(cwd=cwd, problem=f"its cwd {cwd} is not there")
         top = repository(cwd)
+        if top is None and bare(cwd):
+            hint = "make a checkout of it, and give that"
+            return Plan(cwd=cwd, problem=f"its cwd {cwd} is a bare repository, where nobody can work; {hint}")
         if top is None and manifest.workspace is Workspace.WORKTREE:
             return Plan(cwd=cwd, problem=f"workspace: worktree, and {cwd} is not in a git repository")
         return Plan(cwd=cwd, repository=top, worktree=top is not None and manifest.workspace is not Workspace.IN_PLACE)
@@ -41,26 +49,12 @@ class MachineWorkspaces:
         """
         if plan.repository is None:
             return Place(cwd=plan.cwd)
-        user = Git(plan.repository, lock.filenos())
-        if user.ask("rev-parse", "-q", "--verify", "HEAD^{commit}") is None:
-            raise WorkspaceError(f"{plan.repository} has no commit yet; a branch needs one to start from")
-        branch = wip_branch(job, past.life)
-        if past.fresh:
-            _set_aside(user, job, branch, past.run - 1)
-        base = self._base(user, past, manifest, branch)
-        if not plan.worktree:
-            with alone(user):
-                refuse_if_elsewhere(user, f"refs/heads/{branch}", "")
-            start = present(user)
-            return Place(cwd=plan.cwd, root=plan.repository, branch=branch, base=base, start=start)
-        path = os.path.join(self._folder, job)
-        attach(user, path, branch, base)
-        inner = os.path.join(path, os.path.relpath(os.path.realpath(plan.cwd), plan.repository))
-        cwd = os.path.normpath(inner)
-        if not os.path.isdir(cwd):
-            raise WorkspaceError(f"{plan.cwd} is not part of {base[:12]}; commit it first, or use workspace: in-place")
-        here = Git(path, lock.filenos())
-        return Place(cwd=cwd, root=path, branch=branch, base=base, start=here.run("rev-parse", "HEAD^{tree}"))
+        return opened(
+            Opening(
+                job=job, plan=plan, repository=plan.repository, past=past, manifest=manifest,
+                keep_open=lock.filenos(), layout=self._layout, disk=self._disk, refs=self._refs,
+            )
+        )  # fmt: skip
 
     def keep(self, job: JobId, place: Place, why: str, lock: Lock) -> Kept:
         """Commit what is there to the job's branch.
@@ -68,20 +62,17 @@ class MachineWorkspaces:
         Raises:
             GitError: git refused; the files are where they were.
         """
-        if place.root is None or place.branch is None or place.base is None:
-            return Kept(facts={}, changed=None, note="wip: cwd not a git repo")
-        own = os.path.dirname(place.root) == self._folder
-        git = Git(place.root, lock.filenos())
-        message = f"aq wip: {job} ({why})"
-        saved = checkpoint(git, branch=place.branch, base=place.base, message=message, own_worktree=own)
-        facts = {
-            "wip_branch": place.branch, "wip_base": place.base, "wip_commit": saved.commit,
-            "files_changed": saved.files_changed, "lines_added": saved.lines_added,
-            "lines_deleted": saved.lines_deleted,
-        }  # fmt: skip
-        missed = saved.content.missed
-        note = f"not saved: {'; '.join(missed)}" if missed else ""
-        return Kept(facts=facts, changed=saved.content.tree != place.start, note=note)
+        work = self._work(job, place, lock)
+        return keeping.keep(work, why) if work else Kept(facts={}, changed=None, note=keeping.NOTHING)
+
+    def after_verify(self, job: JobId, place: Place, commit: str, lock: Lock) -> Kept:
+        """Save beside the branch what a verify changed of `commit`, and name it.
+
+        Raises:
+            GitError: git refused; the files are where they were.
+        """
+        work = self._work(job, place, lock)
+        return keeping.after_verify(work, commit) if work and commit else Kept(facts={}, changed=None)
 
     def beat(self, job: JobId, place: Place) -> None:
         """Save what lies there while an agent works in it, beside the branch.
@@ -90,8 +81,16 @@ class MachineWorkspaces:
             GitError: git refused; the files are where they were.
         """
         if place.root is not None and place.branch is not None:
-            message = f"aq snapshot: {job}"
-            snapshot(Git(place.root), ref=snapshots_ref(place.branch), branch=place.branch, message=message)
+            keeping.beat(job, place, place.root, place.branch)
+
+    def _work(self, job: JobId, place: Place, lock: Lock) -> keeping.Work | None:
+        if place.root is None or place.branch is None or place.base is None:
+            return None
+        return keeping.Work(
+            job=job, place=place, root=place.root, branch=place.branch, base=place.base,
+            own=os.path.dirname(place.root) == self._folder, keep_open=lock.filenos(), refs=self._refs,
+            disk=self._disk,
+        )  # fmt: skip
 
     def summary(self, place: Place) -> str:
         """Told from trees that git holds: no file of the workspace is read, and so no filter runs."""
@@ -146,23 +145,3 @@ class MachineWorkspaces:
         if tip is None or git.ask("merge-base", "--is-ancestor", tip, "HEAD") is None:
             return ""
         return str(branch) if git.ask("update-ref", "-d", f"refs/heads/{branch}", tip) is not None else ""
-
-    def _base(self, user: Git, past: History, manifest: Manifest, branch: str) -> str:
-        known = past.state.get("wip_base")
-        if known and not past.fresh and user.ask("rev-parse", "-q", "--verify", f"refs/heads/{branch}"):
-            return str(known)
-        wanted = manifest.base or "HEAD"
-        found = user.ask("rev-parse", "-q", "--verify", f"{wanted}^{{commit}}")
-        if found is None:
-            raise WorkspaceError(f"base: {wanted} is no commit of {user.folder}")
-        return found
-
-
-def _set_aside(user: Git, job: JobId, branch: str, run: int) -> None:
-    """Keep the branch of earlier runs under another name; the job begins again at its base."""
-    tip = user.ask("rev-parse", "-q", "--verify", f"refs/heads/{branch}")
-    if tip is None:
-        return
-    with suppress(GitError):  # a second try after a crash finds the name taken, by the same commit
-        user.run("update-ref", f"refs/heads/aq/old/{job}/{run}", tip, "0" * len(tip))
-    user.run("update-ref", "-d", f"refs/heads/{branch}", tip)

@@ -88,6 +88,20 @@ class FakeWorkspaces:
         base = self.branches[place.branch][0] if place.branch else {}
         return "".join(f" {path} | changed\n" for path in sorted({*tree, *base}) if tree.get(path) != base.get(path))
 
+    def after_verify(self, job: JobId, place: Place, commit: str, lock: Lock) -> Kept:
+        self._refuse("after_verify")
+        assert lock.filenos(), "a workspace is saved under the job's lock"
+        assert place.root is not None
+        tree, seen = (
+            self.trees[place.root],
+            next(old for old in self.branches[place.branch or ""] if _name(old) == commit),
+        )
+        paths = tuple(sorted(path for path in {*tree, *seen} if tree.get(path) != seen.get(path)))
+        if not paths:
+            return Kept(facts={}, changed=False)
+        self.beats.append((job, dict(tree)))
+        return Kept(facts={"verify_changed": len(paths)}, changed=True, named={"verify_changed": paths})
+
     def close(self, job: JobId, past: History) -> str:
         self._refuse("close")
         tree = self.trees.get(f"/work/{job}")

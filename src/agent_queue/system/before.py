@@ -1,0 +1,87 @@
+"""What a repository was like before an agent ran in it, so that what it changed there can be seen and undone."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+
+from agent_queue.system.files import Disk
+from agent_queue.system.git import Git
+
+NAME = "before.json"
+IGNORED = ("refs/remotes/", "refs/aq/", "refs/heads/aq/", "refs/bisect/", "refs/worktree/", "refs/rewritten/")
+"""Refs that a fetch moves, those of jobs, and those that each worktree has for itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """`at` is when, epoch seconds; `stash` the text of the stash's log; `filters` their settings by key."""
+
+    at: float
+    refs: Mapping[str, str] = field(default_factory=dict)
+    stash: str = ""
+    filters: Mapping[str, str] = field(default_factory=dict)
+    distrusted: Mapping[str, str] = field(default_factory=dict)
+    """Settings of filters, by key, that an agent made or changed: '' for one that it removed."""
+
+
+def look(git: Git, common: str, earlier: Before | None, at: float) -> Before:
+    """Look at a repository before a run. What an earlier run's agent changed of its filters is not taken for granted.
+
+    Raises:
+        GitError: git refused.
+    """
+    now = filters(git)
+    trusted, distrusted = dict(now), dict(earlier.distrusted) if earlier else {}
+    for key, value in distrusted.items():
+        if earlier is None or now.get(key, "") != value:
+            continue
+        trusted.pop(key, None)
+        if key in earlier.filters:
+            trusted[key] = earlier.filters[key]
+    return Before(at=at, refs=refs(git), stash=stash_log(common), filters=trusted, distrusted=distrusted)
+
+
+def refs(git: Git) -> dict[str, str]:
+    """The refs that are the user's, by name; not those that only name another ref."""
+    rows = git.run("for-each-ref", "--format=%(objectname) %(refname) %(symref)").splitlines()
+    parts = [row.split(" ") for row in rows]
+    return {name: value for value, name, link in parts if not link and not name.startswith(IGNORED)}
+
+
+def stash_log(common: str) -> str:
+    """What git remembers of stashes: one line each, the oldest first."""
+    try:
+        with open(os.path.join(common, "logs/refs/stash"), encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+
+
+def filters(git: Git) -> dict[str, str]:
+    """The settings of every filter, by key; the last one of a key holds."""
+    rows = (git.ask("config", "-z", "--get-regexp", r"^filter\.") or "").split("\0")
+    return {key: value for key, _, value in (row.partition("\n") for row in rows) if key}
+
+
+def written(before: Before, folder: str, disk: Disk) -> None:
+    """Put the record into a run's folder; on the disk before its agent starts."""
+    disk.folder(folder)
+    data = json.dumps(asdict(before), indent=1).encode(errors="surrogateescape")
+    disk.put(os.path.join(folder, NAME), data)
+
+
+def read(folder: str) -> Before | None:
+    """The record of a run; None when there is none, or it was torn."""
+    try:
+        with open(os.path.join(folder, NAME), "rb") as file:
+            return Before(**json.loads(file.read()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def distrusting(before: Before, git: Git) -> Before:
+    """The same, with what the agent has changed of the filters since."""
+    now = filters(git)
+    changed = {key: now.get(key, "") for key in {*now, *before.filters} if now.get(key) != before.filters.get(key)}
+    return replace(before, distrusted={**before.distrusted, **changed})

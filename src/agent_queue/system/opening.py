@@ -1,0 +1,150 @@
+"""Making a workspace ready for a run: branch and worktree as they were left, whatever happened to them since."""
+
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from agent_queue.core.history import History
+from agent_queue.core.job import JobId, wip_branch
+from agent_queue.core.manifest import Manifest
+from agent_queue.core.run import Place, Plan
+from agent_queue.system import guard, left_out
+from agent_queue.system.attach import Wanted, WorkspaceError, alone, attach, refuse_if_elsewhere
+from agent_queue.system.before import filters, look, read, written
+from agent_queue.system.checkpoint import checkpoint, folders, known, present
+from agent_queue.system.files import Disk
+from agent_queue.system.filters import as_before
+from agent_queue.system.git import Git, GitError
+from agent_queue.system.layout import Layout
+from agent_queue.system.mend import mend
+
+HOOKS = "hooks"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """A workspace to be made. `refs` are patterns of refs that its agent may move besides its branch."""
+
+    job: JobId
+    plan: Plan
+    repository: str
+    past: History
+    manifest: Manifest
+    keep_open: tuple[int, ...]
+    layout: Layout
+    disk: Disk
+    refs: tuple[str, ...]
+
+    @property
+    def path(self) -> str:
+        return os.path.join(os.path.realpath(self.layout.work), self.job)
+
+    @property
+    def branch(self) -> str:
+        return wip_branch(self.job, self.past.life)
+
+
+def opened(want: Opening) -> Place:
+    """Make the workspace ready: the branch is there, the worktree on it, what earlier runs left lies in it.
+
+    Raises:
+        WorkspaceError, GitError: it cannot be; nothing of the user's was changed.
+    """
+    user = Git(want.repository, want.keep_open)
+    if known(user, "HEAD^{commit}") == [None]:
+        raise WorkspaceError(f"{want.repository} has no commit yet; a branch needs one to start from")
+    common = folders(user)[1]
+    run_folder = want.layout.run(want.job, want.past.run)
+    before = look(user, common, read(want.layout.run(want.job, want.past.run - 1)), time.time())
+    user = replace(user, settings=as_before(before, filters(user))[0])
+    if want.past.fresh:
+        _set_aside(want, user, common)
+    base, (lost, told) = _base(want, user), _found(want, user)
+    place = _worktree(want, user, base) if want.plan.worktree else _in_place(want, user, base)
+    written(before, run_folder, want.disk)
+    hooks = os.path.join(want.layout.own, HOOKS)
+    guard.install(hooks, want.disk)
+    worktree = folders(Git(want.path))[0] if want.plan.worktree else None
+    env = guard.environment(hooks, branch=want.branch, refs=want.refs, repository=common, worktree=worktree)
+    note = "; ".join((*lost, *filter(None, (told, place.note))))
+    return replace(place, repository=want.repository, run_folder=run_folder, env=env, note=note, lost=lost)
+
+
+def _in_place(want: Opening, user: Git, base: str) -> Place:
+    with alone(user):
+        refuse_if_elsewhere(user, f"refs/heads/{want.branch}", "")
+    return Place(cwd=want.plan.cwd, root=want.repository, branch=want.branch, base=base, start=present(user))
+
+
+def _worktree(want: Opening, user: Git, base: str) -> Place:
+    past = want.past
+    begun = past.run > 1 and bool(past.state.get("wip_branch")) and not past.fresh
+    last = past.state.get("wip_commit") if begun else None
+    tip = last if last and known(user, f"{last}^{{commit}}") != [None] else base
+    wanted = Wanted(path=want.path, branch=want.branch, tip=tip, begun=begun, afresh=past.fresh)
+    gone = begun and not os.path.isdir(want.path)
+    mended = attach(user, wanted)
+    inner = os.path.join(want.path, os.path.relpath(os.path.realpath(want.plan.cwd), want.repository))
+    cwd = os.path.normpath(inner)
+    if not os.path.isdir(cwd):
+        raise WorkspaceError(f"{want.plan.cwd} is not part of {base[:12]}; commit it first, or use workspace: in-place")
+    if gone:
+        _put_back_left_out(want)
+    here = Git(want.path, user.keep_open, settings=user.settings)
+    start = present(here) if begun else here.run("rev-parse", "HEAD^{tree}")
+    return Place(cwd=cwd, root=want.path, branch=want.branch, base=base, start=start, note=mended)
+
+
+def _put_back_left_out(want: Opening) -> None:
+    runs = [want.layout.run(want.job, run) for run in range(1, want.past.run)]
+    latest = left_out.latest(runs)
+    if latest is not None:
+        left_out.put_back(want.path, latest)
+
+
+def _base(want: Opening, user: Git) -> str:
+    start = want.past.state.get("wip_base")
+    if start and not want.past.fresh and known(user, f"{start}^{{commit}}") != [None]:
+        return str(start)
+    wanted = want.manifest.base or "HEAD"
+    found = user.ask("rev-parse", "-q", "--verify", f"{wanted}^{{commit}}")
+    if found is None:
+        raise WorkspaceError(f"base: {wanted} is no commit of {user.folder}")
+    return found
+
+
+def _found(want: Opening, user: Git) -> tuple[tuple[str, ...], str]:
+    """What of the last run's work is lost, and what else happened to the branch since.
+
+    What it does not hold any more is kept under another name.
+    """
+    last, ref = want.past.state.get("wip_commit"), f"refs/heads/{want.branch}"
+    if not last or want.past.fresh:
+        return (), ""
+    tip, there = known(user, ref, f"{last}^{{commit}}")
+    if there is None:
+        return (f"the work of its last run, {last[:12]}, is not in {user.folder} any more",), ""
+    if tip is None:
+        return (), f"{want.branch} was gone and is back at {last[:12]}"
+    if tip == last or user.ask("merge-base", "--is-ancestor", last, tip) is not None:
+        return (), ""
+    kept = f"refs/aq/rescued/{want.job}/{last[:12]}"
+    user.run("update-ref", kept, last)
+    return (), f"{want.branch} was moved to {tip[:12]}, which does not hold its last work: that is kept at {kept}"
+
+
+def _set_aside(want: Opening, user: Git, common: str) -> None:
+    """Keep the branch of earlier runs under another name; the job begins again at its base."""
+    ref, run = f"refs/heads/{want.branch}", want.past.run - 1
+    (tip,) = known(user, ref)
+    if tip is None:
+        return
+    if want.plan.worktree and mend(want.path, common, want.branch) is not None:
+        with suppress(GitError):  # a worktree that cannot be saved is begun afresh all the same: a person asked for it
+            here = Git(want.path, user.keep_open, settings=user.settings)
+            message = f"aq wip: {want.job} (before a fresh start)"
+            tip = checkpoint(here, branch=want.branch, base=tip, message=message, own_worktree=True).commit
+    with suppress(GitError):  # a second try after a crash finds the name taken, by the same commit
+        user.run("update-ref", f"refs/heads/aq/old/{want.job}/{run}", tip, "0" * len(tip))
+    user.run("update-ref", "-d", ref, tip)
