@@ -40,6 +40,7 @@ TRESPASSES: dict[str, tuple[dict[str, str], set[str]]] = {
     "trackers bring their own client": ({"trackers/trespass.py": "import httpx2"}, {TRACKERS}),
     "ports import os, and all above them with it": ({"ports.py": "import os"}, {PORTS, STORY, ENGINES, TRACKERS}),
     "a door imports system": ({"cli/trespass.py": "from agent_queue.system import files"}, {DOORS}),
+    "the panel imports queues": ({"dash/trespass.py": "from agent_queue.queues import glance"}, {DOORS}),
     "the demonstration skips the door": ({"demo/trespass.py": "from agent_queue.flow import requests"}, {DEMO}),
     "two rooms import each other": (
         {"engines/trespass.py": "import agent_queue.queues", "queues/trespass.py": "import agent_queue.engines"},

@@ -61,3 +61,27 @@ class TestClaude(AgentStories):
         assert lab.state(job)["result"] == "budget_exceeded"
         assert len(lab.asked()) == 1
         self.assert_cost(lab, job)
+
+    def test_a_budget_is_kept_within_one_call(self, lab: Lab) -> None:
+        """Two calls cost more than this: there is no third, and what the first two did is saved."""
+        lab.serve("ok")
+        job = lab.add(budget={"usd": 0.02}, model="claude-sonnet-4-5")
+        lab.aq("run", "--once", code=1)
+        state = lab.state(job)
+        assert state["result"] == "budget_exceeded"
+        calls = len(lab.asked())
+        assert state["cost_usd"] - state["cost_usd"] / calls < 0.02 <= state["cost_usd"]
+        assert lab.work(job)["hello.txt"] == HELLO
+        self.assert_cost(lab, job)
+
+    def test_a_budget_that_the_program_does_not_know_is_watched(self, lab: Lab) -> None:
+        """Of tokens it keeps no count of its own. Here the limit is reached while a tool runs for ever."""
+        lab.serve("tool_sleep")
+        job = lab.add(budget={"tokens": 30_000})
+        supervisor = lab.supervise()
+        assert supervisor.wait(timeout=60) == 1
+        state = lab.state(job)
+        assert (state["result"], state["stop"]) == ("budget_exceeded", "budget")
+        assert len(lab.asked()) == 2
+        assert lab.processes() == []
+        assert lab.work(job)["hello.txt"] == HELLO

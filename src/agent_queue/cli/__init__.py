@@ -17,6 +17,7 @@ COMMANDS = {
     "run": "run the queue",
     "status": "what needs you, what runs, what waits and why",
     "watch": "status, redrawn as it changes",
+    "dash": "the queue as a panel in the terminal",
     "show": "all about one job",
     "logs": "what a job's agent said and did",
     "diff": "what a job changed",

@@ -43,17 +43,17 @@ def status_lines(found: Found, screen: Screen) -> Iterator[str]:
     """The whole status: what needs a person first."""
     yield from _head(found, screen)
     jobs = found["jobs"]
-    needs = sorted(filter(_need, jobs), key=lambda job: list(NEXT).index(_need(job)))
-    needy = {job["id"] for job in needs}
-    running = [job for job in jobs if "doing" in job and not _need(job)]
+    needy = sorted(filter(needs, jobs), key=lambda job: list(NEXT).index(needs(job)))
+    named = {job["id"] for job in needy}
+    running = [job for job in jobs if "doing" in job and not needs(job)]
     waiting = [job for job in jobs if job["waiting_for"]]
-    finished = [job for job in jobs if job["stage"] in ("shipped", "failed") and job["id"] not in needy]
+    finished = [job for job in jobs if job["stage"] in ("shipped", "failed") and job["id"] not in named]
     recent = sorted(finished, key=lambda job: float(job["age_s"]))
     if not jobs:
         yield from ("", "Nothing here yet. `aq add FILE.md` puts a job into the inbox.")
-    yield from _section("NEEDS YOU", needs, NEEDS_SHOWN, screen, _needing)
+    yield from _section("NEEDS YOU", needy, NEEDS_SHOWN, screen, _needing)
     if not screen.brief:
-        yield from (f"  {screen.paint(f'{kind}: {NEXT[kind]}', 'dim')}" for kind in dict.fromkeys(map(_need, needs)))
+        yield from (f"  {screen.paint(f'{kind}: {NEXT[kind]}', 'dim')}" for kind in dict.fromkeys(map(needs, needy)))
     yield from _section("RUNNING", running, len(running), screen, _running)
     yield from _section("WAITING", waiting, WAITING_SHOWN, screen, _waiting, brief=True)
     yield from _section("RECENT", recent, RECENT_SHOWN, screen, _recent)
@@ -118,7 +118,7 @@ def _lane(lane: Found) -> str:
     return f"{name}: {lane['reason']}{until}" + ("" if lane["reason"].startswith(HOURS) else f"; `{undo}` undoes it")
 
 
-def _need(job: Found) -> str:
+def needs(job: Found) -> str:
     """Why a job needs a person, '' when it does not."""
     if job["invalid"] and job["stage"] not in ("shipped", "failed"):
         return "invalid"
@@ -128,7 +128,7 @@ def _need(job: Found) -> str:
 
 
 def _needing(job: Found) -> Item:
-    kind, since = _need(job), age(job["age_s"])
+    kind, since = needs(job), age(job["age_s"])
     if kind == "invalid":
         name = f"{job['id']}.md"
         problems = [line.removeprefix(f"{name}:").strip() for line in job["invalid"].splitlines()]

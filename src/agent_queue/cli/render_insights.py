@@ -89,11 +89,11 @@ def _row(name: str, group: Found) -> dict[str, str]:
     spent, used = _mark(group, "cost"), _mark(group, "tokens")
     return {
         "name": plain(name)[:NAME], "jobs": str(group["jobs"]), "well": f"{rate:.0%}" if rate is not None else "-",
-        "cost": dollars(group["cost_usd"]) + spent if group["cost_usd"] is not None else spent or "-",
+        "cost": dollars(group["cost_usd"]) + spent if group["cost_usd"] is not None else spent.strip() or "-",
         "/shipped": dollars(each) + spent if each is not None else "-",
-        "in": amount(group["tokens_in"]) + used if group["tokens_in"] is not None else used or "-",
+        "in": amount(group["tokens_in"]) + used if group["tokens_in"] is not None else used.strip() or "-",
         "cached": f"{share:.0%}" if share is not None else "-",
-        "out": amount(group["tokens_out"]) + used if group["tokens_out"] is not None else used or "-",
+        "out": amount(group["tokens_out"]) + used if group["tokens_out"] is not None else used.strip() or "-",
         "lines": f"+{group['lines_added']} -{group['lines_deleted']}", "retries": str(group["retries"]),
         "time": age(group["duration_s"]) if group["duration_s"] is not None else "-",
     }  # fmt: skip
@@ -103,7 +103,7 @@ def _mark(group: Found, what: str) -> str:
     """`?` and how many jobs lack it outranks `*`."""
     lacking = group[f"unknown_{what}_jobs"]
     if lacking:
-        return f"?{lacking}"
+        return f" ?{lacking}"
     return MARKS["estimated"] if group["estimated"] or (what == "cost" and group["subscription"]) else ""
 
 

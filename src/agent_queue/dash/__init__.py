@@ -1,0 +1,1 @@
+"""The terminal panel. It shows what it is given, and changes nothing."""
