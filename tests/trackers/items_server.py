@@ -36,7 +36,7 @@ class Seen:
 
 
 Fault = int | str
-"""A status to answer, or `garbage`, `hang`, `cut`: what comes instead of an answer. `late cut` cuts after the deed."""
+"""A status to answer, or `hang`, `cut`: what comes instead of the deed. After it: `late cut`, `garbage`."""
 
 
 @dataclass
@@ -81,7 +81,7 @@ class ItemsService:
             self.seen.append(seen)
             waiting = self.faults.get(seen.call)
             fault = waiting.popleft() if waiting else self.always(seen.call)
-            if fault is not None and fault != "late cut":
+            if fault not in (None, "late cut", "garbage"):
                 return fault if isinstance(fault, int) else 0, {"error": "as told"}, fault
             status, value = self._served(seen)
             return status, value, fault

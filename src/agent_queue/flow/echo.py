@@ -104,15 +104,21 @@ def deliver(desk: Desk, owed: Owed, *, in_words: bool = False) -> list[Told]:
     Raises:
         TrackerError: the tracker failed; what was told by then is journaled. BusyError: another process tells it.
     """
+    told: list[Told] = []
     with _alone(desk, owed.job):
-        job = desk.queue.job(owed.job)
-        found = drafts(desk, job, owed.item, in_words=in_words) if job is not None else []
-        for one, said in found:
-            owed = _tell(desk, owed, one, said)
-            status = said.status or desk.statuses.get(one.standing) or desk.tracker().statuses[one.standing]
-            desk.queue.note(owed.job, {"event": "echoed", "tracker_echoed": status, "seq": one.seq})
-        desk.outbox.drop(owed.job)
-    return [said for _, said in found]
+        while True:
+            job = desk.queue.job(owed.job)
+            for one, said in drafts(desk, job, owed.item, in_words=in_words and not told) if job is not None else ():
+                owed = _tell(desk, owed, one, said)
+                status = said.status or desk.statuses.get(one.standing) or desk.tracker().statuses[one.standing]
+                desk.queue.note(owed.job, {"event": "echoed", "tracker_echoed": status, "seq": one.seq})
+                told.append(said)
+            # A move meanwhile finds the job still in the outbox, and adds nothing: dropped first, then looked again.
+            desk.outbox.drop(owed.job)
+            job = desk.queue.job(owed.job)
+            if job is None or not news(desk.queue.history(job.id), job.stage):
+                return told
+            desk.outbox.put(owed)
 
 
 @contextmanager

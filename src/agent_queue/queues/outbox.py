@@ -28,10 +28,9 @@ class FolderOutbox:
             raise storage_error(error, self._folder) from error
 
     def drop(self, job: JobId) -> None:
-        """Nothing waits any more. Call it while holding the job's lock here, whose file goes too."""
-        self._disk.remove(self._path(job))
-        self._disk.remove(f"{self._folder}/.{job}.lock")
-        self._disk.sync_folder(self._folder)
+        if os.path.exists(self._path(job)):
+            self._disk.remove(self._path(job))
+            self._disk.sync_folder(self._folder)
 
     def get(self, job: JobId) -> Owed | None:
         return _owed(self._path(job), f"{job}{SUFFIX}")
@@ -39,8 +38,10 @@ class FolderOutbox:
     def owed(self) -> list[Owed]:
         return read(self._folder)
 
-    def lock(self, job: JobId) -> locks.FileLocks | None:
-        return locks.take([f"{self._folder}/.{job}.lock"])
+    def lock(self, job: JobId) -> "OutboxLock | None":
+        path = f"{self._folder}/.{job}.lock"
+        lock = locks.take([path])
+        return OutboxLock(lock, path, self._disk) if lock is not None else None
 
     def _path(self, job: JobId) -> str:
         return f"{self._folder}/{job}{SUFFIX}"
@@ -62,6 +63,22 @@ class FolderOutbox:
         with os.scandir(self._journals) as found:
             names = [entry.name for entry in found if entry.name.endswith(JOURNAL) and entry.stat().st_mtime >= since]
         return sorted(JobId(name.removesuffix(JOURNAL)) for name in names if bad_id(name.removesuffix(JOURNAL)) is None)
+
+
+class OutboxLock:
+    """Satisfies `ports.Lock`; its file goes with it."""
+
+    def __init__(self, lock: locks.FileLocks, path: str, disk: Disk) -> None:
+        self._lock = lock
+        self._path = path
+        self._disk = disk
+
+    def filenos(self) -> tuple[int, ...]:
+        return self._lock.filenos()
+
+    def close(self) -> None:
+        self._disk.remove(self._path)
+        self._lock.close()
 
 
 def read(folder: str) -> list[Owed]:

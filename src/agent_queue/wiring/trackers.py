@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 TRACKERS = {
     "items": "agent_queue.trackers.items:Items",
+    "github": "agent_queue.trackers.github:GitHub",
+    "linear": "agent_queue.trackers.linear:Linear",
+    "redmine": "agent_queue.trackers.redmine:Redmine",
+    "roundup": "agent_queue.trackers.roundup:Roundup",
+    "file": "agent_queue.trackers.file:FolderOfItems",
 }
 FLUSH_S = 3.0
 """How long a person's command waits for an item to be told, when no supervisor does that."""
