@@ -15,6 +15,12 @@ BAD = {
     "engine: [a, b]": "2:9: engine: expected text",
     "yolo: perhaps": "2:7: yolo: expected true or false",
     "timeout: 12:30": "2:10: timeout: expected a duration",
+    "timeout: 0": "2:10: timeout: expected a duration such as 90s, 45m, 2h or 1d",
+    "timeout: 0s": "2:10: timeout: expected a duration above 0",
+    "timeout: -5m": "2:10: timeout: expected a duration such as 90s, 45m, 2h or 1d",
+    "timeout: 90": "2:10: timeout: expected a duration such as 90s, 45m, 2h or 1d",
+    "capabilities: [has:git, node>=]": "2:15: capabilities: ",
+    "verify: ! grep -q TODO src": "2:9: to YAML a '!' in front is a tag, and no part of the text",
     "priority: urgent": "2:11: priority: expected one of critical, high, medium, low",
     "retry: {max: -1}": "2:14: retry: retry.max must be a whole number",
     "retry: {max: 1, on: [auth]}": "cannot retry on 'auth'",
@@ -40,6 +46,28 @@ def test_a_wrong_value_is_refused_by_add_and_lint_and_held_up_when_dropped(aq: A
     assert (queue / "inbox/bad.md").exists()
     assert (queue / "review/good.md").exists()
     assert BAD[head][:25] in aq("status", "--json").out
+
+
+def test_a_duration_may_have_a_fraction(aq: Aq, jobs: Jobs) -> None:
+    job = jobs.add("fraction", "true", timeout="1.5h")
+    assert aq("show", job, "--json").json()["manifest"]["timeout"]["value"] == "90m"
+
+
+@pytest.mark.parametrize("name", ["a/b", "../../up", "/abs", "..", "caf\u00e9", "x" * 300])
+def test_a_lock_may_have_any_name_and_never_leaves_its_folder(aq: Aq, jobs: Jobs, name: str) -> None:
+    before = {path for path in jobs.queue.rglob("*") if path.parent.name != "names"}
+    running = jobs.add("holds", f"mkfifo {aq.cwd}/go; cat {aq.cwd}/go", lock=name, workspace="in-place")
+    waiting = jobs.add("waits", "true", lock=name)
+    with aq.started("run"):
+        wait_for((aq.cwd / "go").exists)
+        rows = {row["id"]: row for row in aq("status", "--json").json()["jobs"]}
+        assert rows[running]["stage"] == "building"
+        assert rows[waiting]["waiting_for"] == [f"lock {name} is in use"]
+        (aq.cwd / "go").write_text("")
+        jobs.wait(waiting, "review")
+    assert {path.relative_to(jobs.queue).parts[0] for path in {*jobs.queue.rglob("*")} - before} <= {
+        "locks", "journal", "runs", "work", "review", ".aq",
+    }  # fmt: skip
 
 
 def test_an_unknown_key_warns_with_a_suggestion_and_is_kept(aq: Aq, jobs: Jobs) -> None:

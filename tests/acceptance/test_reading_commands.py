@@ -622,6 +622,12 @@ def test_lint_reads_folders_and_standard_input(aq: Aq, tmp_path: Path) -> None:
     assert aq("lint", tmp_path / "none.md", check=2).err
 
 
+def test_lint_knows_the_profiles(aq: Aq, jobs: Jobs) -> None:
+    ran = aq("lint", jobs.write("odd", "true", profile="develper"))
+    assert ":3:10: warning: no profile is called 'develper' (did you mean 'developer'?)" in ran.out
+    assert aq("lint", jobs.write("good", "true", profile="developer")).out == ""
+
+
 def test_warnings_alone_are_no_failure(aq: Aq, jobs: Jobs) -> None:
     assert "warning: unknown key" in aq("lint", jobs.write("odd", "true", zzz="1")).out
 

@@ -2,6 +2,7 @@
 
 from dataclasses import fields as fields_of
 
+from agent_queue.core import field_schemas
 from agent_queue.core.fields import RETRIABLE, RETRIED_BY_DEFAULT, Kind
 from agent_queue.core.manifest import EMPTY, KEYS, parse
 from pages.source import readers, same, table
@@ -29,6 +30,13 @@ BUDGET = {
             "strictly the smaller",
     "strict": "treat an unknown cost as too much",
 }  # fmt: skip
+
+WORDS = (
+    (field_schemas.TEXT, "text"), (field_schemas.FLAG, "`true` or `false`"), (field_schemas.PATH, "path"),
+    (field_schemas.TEXTS, "text or list"), (field_schemas.CAPABILITIES, "text or list"),
+    (field_schemas.LIMIT, "duration: `90s`, `45m`, `2h`, `1d`"), (field_schemas.BUDGET, "mapping"),
+)  # fmt: skip
+"""What the kinds of value are called; choices are called by their words."""
 
 
 def page() -> str:
@@ -80,23 +88,12 @@ added by chance. `on` names [failures](failures.md); without it
 
 def kind(kind: Kind) -> str:
     """A word for a kind of value, from its JSON Schema."""
-    schema = kind.schema
-    if "enum" in schema:
-        return " or ".join(f"`{word}`" for word in schema["enum"])
-    match schema.get("type"):
-        case "boolean":
-            return "`true` or `false`"
-        case "string":
-            return "duration: `90s`, `45m`, `2h`, `1d`" if "pattern" in schema else "text"
-        case ["string", "null"]:
-            return "path"
-        case "object":
-            return "mapping"
-    options = schema["oneOf"]
-    if options[0] == {"type": "string"}:
-        return "text or list"
-    words = options[0].get("enum") or [options[0]["const"]]
-    return " or ".join([*(f"`{word}`" for word in words), "mapping"])
+    words = next((text for schema, text in WORDS if schema is kind.schema), None)
+    if words is None:
+        options = kind.schema.get("oneOf", [kind.schema, {}])
+        named = options[0].get("enum") or [options[0]["const"]]
+        words = " or ".join([*(f"`{word}`" for word in named), *["mapping"] * ("oneOf" in kind.schema)])
+    return words
 
 
 def example(name: str) -> str:

@@ -1,10 +1,11 @@
 """aq add"""
 
 import os
-import sys
+from dataclasses import replace
 
 import click
 
+from agent_queue.cli.inputs import inputs
 from agent_queue.cli.options import chatter, emit, json_option
 from agent_queue.core.choices import Priority
 from agent_queue.core.errors import UsageError
@@ -21,16 +22,23 @@ from agent_queue.wiring import opened
 @click.option(
     "--priority", type=click.Choice([priority.value for priority in Priority]), help="Where a file does not say."
 )
-@click.option("--name", help="Name of the job, instead of the file's.")
+@click.option("--name", help="Name of the one job, instead of its file's.")
 @json_option
 @click.pass_obj
 def command(
     root: str | None, *, files: tuple[str, ...], engine: str | None, cwd: str | None, yolo: bool | None,
     priority: str | None, name: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Put copies of job files into the inbox. What a file says itself stands; flags fill what it leaves open."""
+    """Put copies of job files into the inbox: FILEs, every .md file of a FOLDER, or - for standard input. All or none.
+
+    What a file says itself stands; flags fill what it leaves open.
+    """
     app = opened(root)
-    sources = [source for path in files for source in _sources(path, name)]
+    sources = [source for path in files for source in _sources(path)]
+    if name is not None:
+        if len(sources) > 1:
+            raise UsageError(f"--name names one job, and these are {len(sources)}", hint="add them one by one")
+        sources = [replace(source, stem=name) for source in sources]
     keys = {"engine": engine, "yolo": yolo, "priority": Priority(priority) if priority else None}
     place, now = os.path.abspath(os.path.expanduser(cwd or ".")), app.tools.clock.local()
     added = intake.add(app.queue, sources, keys=keys, meaning=app.meaning, cwd=place, now=now, guard=app.intake)
@@ -43,17 +51,9 @@ def command(
     emit(as_json, {"added": rows}, (item.job for item in added))
 
 
-def _sources(path: str, name: str | None) -> list[intake.Source]:
-    if path == "-":
-        return [intake.Source(name="<stdin>", data=sys.stdin.buffer.read(), stem=name or "stdin")]
-    if os.path.isdir(path):
-        names = sorted(item for item in os.listdir(path) if item.endswith(".md") and not item.startswith("."))
-        if not names:
-            raise UsageError(f"{path} holds no .md file")
-        return [source for item in names for source in _sources(os.path.join(path, item), None)]
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
-    return [intake.Source(name=path, data=data, stem=name or os.path.splitext(os.path.basename(path))[0])]
+def _sources(path: str) -> list[intake.Source]:
+    found = [(name if name != "-" else "<stdin>", data) for name, data in inputs(path)]
+    if not found:
+        raise UsageError(f"{path} holds no .md file")
+    stems = (os.path.splitext(os.path.basename(name.strip("<>")))[0] for name, _ in found)
+    return [intake.Source(name=name, data=data, stem=stem) for (name, data), stem in zip(found, stems, strict=True)]

@@ -1,12 +1,12 @@
 """aq lint"""
 
 import os
-import sys
 
 import click
 
+from agent_queue.cli.inputs import inputs
 from agent_queue.cli.options import chatter, emit, json_option
-from agent_queue.core.errors import EXIT_MANIFEST, UsageError
+from agent_queue.core.errors import EXIT_MANIFEST
 from agent_queue.core.frontmatter import Problem
 from agent_queue.flow.views_lint import lint
 from agent_queue.wiring import ENGINES, App
@@ -21,7 +21,9 @@ from agent_queue.wiring import ENGINES, App
 def command(root: str | None, *, files: tuple[str, ...], form: str, as_json: bool) -> None:
     """Check job files. Ends with 65 when one of them cannot become a job. No queue is needed."""
     app = App(root)
-    found = [(path, problem) for name in files for path in _paths(name) for problem in _problems(app, path)]
+    found = [
+        (path, problem) for name in files for path, data in inputs(name) for problem in _problems(app, data)
+    ]  # fmt: skip
     rows = [{"file": path, "line": problem.line, "column": problem.column,
              "level": "warning" if problem.warning else "error", "message": problem.message}
             for path, problem in found]  # fmt: skip
@@ -34,22 +36,11 @@ def command(root: str | None, *, files: tuple[str, ...], form: str, as_json: boo
         raise SystemExit(EXIT_MANIFEST)
 
 
-def _problems(app: App, path: str) -> list[Problem]:
-    try:
-        with sys.stdin.buffer if path == "-" else open(path, "rb") as file:
-            data = file.read()
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
+def _problems(app: App, data: bytes) -> list[Problem]:
     return lint(
         data, app.settings.defaults, engines=ENGINES, is_engine=lambda name: app.engine(name) is not None,
-        is_folder=lambda folder: os.path.isdir(os.path.expanduser(folder)),
+        is_folder=lambda folder: os.path.isdir(os.path.expanduser(folder)), profiles=app.profiles.names,
     )  # fmt: skip
-
-
-def _paths(name: str) -> list[str]:
-    if not os.path.isdir(name):
-        return [name]
-    return sorted(f"{name}/{item}" for item in os.listdir(name) if item.endswith(".md") and not item.startswith("."))
 
 
 def _annotation(problem: Problem, path: str) -> str:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from agent_queue.core import capabilities
+from agent_queue.core import capabilities, field_schemas
 from agent_queue.core.budget import Budget
 from agent_queue.core.frontmatter import Node, NodeError, quoted
 from agent_queue.core.outcome import FAILURES, Failure
@@ -219,32 +219,16 @@ def choice(options: type[StrEnum]) -> Kind:
             raise NodeError(node, f"expected one of {', '.join(words)}, not '{node.text}'")
         return options(node.text)
 
-    return Kind(parse, str, {"enum": words})
+    return Kind(parse, str, field_schemas.choice(words))
 
 
-_LIST_SCHEMA = {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
-_DURATION_SCHEMA = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*[smhd]$"}
-
-TEXT = Kind(parse_text, show, {"type": "string", "minLength": 1})
-FLAG = Kind(parse_flag, show, {"type": "boolean"})
-DURATION = Kind(parse_limit, show_duration, _DURATION_SCHEMA)
-PATH = Kind(lambda node: "~" if node.text == "~" else parse_text(node), show, {"type": ["string", "null"]})
-TEXTS = Kind(parse_texts, show, _LIST_SCHEMA)
-CAPABILITIES = Kind(parse_capabilities, show, _LIST_SCHEMA)
-WORDS = Kind(parse_words, show, _LIST_SCHEMA)
-RETRY = Kind(parse_retry, show_retry, {
-    "oneOf": [{"const": "none"}, {"type": "object", "additionalProperties": False, "required": ["max"], "properties": {
-        "max": {"type": "integer", "minimum": 0, "maximum": 1000},
-        "backoff": {"oneOf": [_DURATION_SCHEMA, {"const": "exp"}]},
-        "on": {"oneOf": [{"type": "string"}, {"type": "array", "items": {"enum": [*RETRIABLE, "agent_error"]}}]},
-        "stop_on_repeat": {"type": "boolean"},
-    }}],
-})  # fmt: skip
-BUDGET = Kind(parse_budget, show_budget, {"type": "object", "additionalProperties": False, "properties": {
-    "usd": {"type": "number", "exclusiveMinimum": 0}, "tokens": {"type": ["integer", "string"]},
-    "turns": {"type": ["integer", "string"]}, "wall": _DURATION_SCHEMA, "strict": {"type": "boolean"},
-}})  # fmt: skip
-REVIEW_POLICY = Kind(parse_review_policy, show_review_policy, {
-    "oneOf": [{"enum": ["manual", "auto"]}, {"type": "object", "additionalProperties": False, "properties": {
-        "reviewers": _LIST_SCHEMA}}],
-})  # fmt: skip
+TEXT = Kind(parse_text, show, field_schemas.TEXT)
+FLAG = Kind(parse_flag, show, field_schemas.FLAG)
+DURATION = Kind(parse_limit, show_duration, field_schemas.LIMIT)
+PATH = Kind(lambda node: "~" if node.text == "~" else parse_text(node), show, field_schemas.PATH)
+TEXTS = Kind(parse_texts, show, field_schemas.TEXTS)
+CAPABILITIES = Kind(parse_capabilities, show, field_schemas.CAPABILITIES)
+WORDS = Kind(parse_words, show, field_schemas.TEXTS)
+RETRY = Kind(parse_retry, show_retry, field_schemas.retry((*RETRIABLE, "agent_error")))
+BUDGET = Kind(parse_budget, show_budget, field_schemas.BUDGET)
+REVIEW_POLICY = Kind(parse_review_policy, show_review_policy, field_schemas.REVIEW_POLICY)
