@@ -108,6 +108,9 @@ class RunFolder(Protocol):
     def path_of(self, name: str) -> str: ...
     def read(self, name: str) -> bytes | None: ...
     def write(self, name: str, data: bytes, *, durable: bool = False) -> None: ...
+    def copy(self, name: str, source: str) -> None:
+        """Keep a copy of a file from elsewhere."""
+
     def log(self, name: str, offset: int, limit: int) -> bytes:
         """Up to `limit` bytes of a log from `offset` on; b'' at its end or when there is none."""
 
@@ -200,6 +203,12 @@ class Workspaces(Protocol):
 
     def after_verify(self, job: JobId, place: Place, commit: str, lock: Lock) -> Kept:
         """Save beside the branch what a verify changed of `commit`, which it saw."""
+
+    def outside(self, place: Place, commit: str, globs: Sequence[str]) -> list[str]:
+        """The paths that `commit` changed against what the job began with, and that match none of the globs."""
+
+    def artifacts(self, place: Place, globs: Sequence[str]) -> list[tuple[str, str]]:
+        """The files where the agent works that match, each by its path from there and its full path."""
 
     def summary(self, place: Place) -> str:
         """The diffstat of what a run begins with against the job's base; '' when that is nothing."""

@@ -9,6 +9,7 @@ from agent_queue.core import fields
 from agent_queue.core.budget import Budget
 from agent_queue.core.choices import DepsMode, Dirty, Priority, Scope, Ship, Workspace
 from agent_queue.core.fields import LONGEST_S, RETRIABLE, Kind, ReviewPolicy
+from agent_queue.core.globs import GLOBS
 from agent_queue.core.job import JobId, Result
 from agent_queue.core.lifecycle import Policy
 from agent_queue.core.manifest import KEYS, Manifest
@@ -67,6 +68,9 @@ _VALUES: dict[int, st.SearchStrategy[Any]] = {
     id(fields.TEXTS): st.lists(texts, max_size=3).map(tuple),
     id(fields.WORDS): st.lists(words, max_size=3).map(tuple),
     id(fields.CAPABILITIES): st.lists(st.sampled_from(["has:git", "node>=20", "os:any", "!java"]), max_size=3).map(
+        tuple
+    ),
+    id(GLOBS): st.lists(st.sampled_from(["src/**", "*.md", "dist", "a b/c", "'quoted'"]), min_size=1, max_size=3).map(
         tuple
     ),
     id(fields.RETRY): retries,

@@ -31,6 +31,7 @@ def job_lines(found: Found, screen: Screen) -> Iterator[str]:
 def _problems(found: Found, screen: Screen) -> Iterator[str]:
     yield from (f"  {screen.paint(plain(line), 'red')}" for line in (found["invalid"] or "").splitlines())
     yield from (f"  {screen.paint(plain(line), 'yellow')}" for line in found["warnings"])
+    yield from (f"  {screen.paint(f'out of scope: {plain(path)}', 'yellow')}" for path in found["outside_scope"])
 
 
 def _why(found: Found, screen: Screen) -> Iterator[str]:

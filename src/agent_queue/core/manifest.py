@@ -11,6 +11,7 @@ from agent_queue.core.choices import DepsMode, Dirty, Priority, Scope, Ship, Wor
 from agent_queue.core.errors import ManifestError
 from agent_queue.core.fields import MANUAL_REVIEW, Kind, ReviewPolicy
 from agent_queue.core.frontmatter import Node, NodeError, Problem, decode, insert, read, split
+from agent_queue.core.globs import GLOBS
 from agent_queue.core.retry import NEVER, Retry
 
 
@@ -92,7 +93,8 @@ _ROWS: tuple[tuple[str, Kind, str, str], ...] = (
     ("cwd", fields.PATH, "folder of `aq add`", "where the agent works; must exist; `~` expands"),
     ("workspace", fields.choice(Workspace), "worktree in a git repository, else in-place",
      "a git worktree of its own, or the folder itself"),
-    ("base", fields.TEXT, "HEAD", "the ref that the job's branch starts from"),
+    ("base", fields.TEXT, "`deps` where all dependencies worked in its repository, else HEAD",
+     "the ref that the job's branch starts from; `deps`: the merge of its dependencies' work"),
     ("dirty", fields.choice(Dirty), "announce", "what becomes of uncommitted changes of the checkout"),
     ("yolo", fields.FLAG, "false", "true: all tools without asking; false: the narrowest mode that can edit here"),
     ("lock", fields.WORDS, "none with a worktree; the repository in-place",
@@ -104,7 +106,7 @@ _ROWS: tuple[tuple[str, Kind, str, str], ...] = (
     ("priority", fields.choice(Priority), "medium", "ties go to the oldest"),
     ("capabilities", fields.CAPABILITIES, "", "what the host must offer"),
     ("profile", fields.TEXT, "", "persona put before the body, and defaults for other keys"),
-    ("allowed-scope", fields.TEXTS, "", "globs of paths the job may change"),
+    ("allowed-scope", GLOBS, "", "globs of paths the job may change"),
     ("scope", fields.choice(Scope), "warn", "what a change outside allowed-scope does"),
     ("deps", fields.WORDS, "", "idempotency keys or ids of jobs that must have shipped first"),
     ("deps-mode", fields.choice(DepsMode), "hard", "`soft`: testing suffices"),
@@ -116,7 +118,7 @@ _ROWS: tuple[tuple[str, Kind, str, str], ...] = (
     ("review-policy", fields.REVIEW_POLICY, "manual",
      "`auto` promotes from review without a verify; `{reviewers: [...]}` is recorded"),
     ("ship", fields.choice(Ship), "manual", "`auto` ships from testing by itself"),
-    ("artifacts", fields.TEXTS, "", "globs copied to the run's folder when it ends"),
+    ("artifacts", GLOBS, "", "globs copied to the run's folder when it ends"),
     ("prefers", fields.WORDS, "", "recorded"),
     ("repo", fields.TEXT, "", "recorded"),
     ("baseBranch", fields.TEXT, "", "recorded"),

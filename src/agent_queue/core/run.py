@@ -141,6 +141,8 @@ class Plan:
     cwd: str
     repository: str | None = None
     worktree: bool = False
+    onto: tuple[str, ...] = ()
+    """Commits of other jobs that its branch begins on."""
     problem: str = ""
 
 

@@ -13,6 +13,7 @@ from agent_queue.core.preface import prefaced
 from agent_queue.core.profile import prompt
 from agent_queue.core.run import guarded
 from agent_queue.core.settings import engine_settings
+from agent_queue.flow.base import based
 from agent_queue.flow.before import before, conversation_of, preface_of
 from agent_queue.flow.choose_engine import Chosen, choose
 from agent_queue.flow.opened import Opened, keep, to_json
@@ -65,8 +66,10 @@ def launch(run: Run, tools: Tools, folder: RunFolder) -> Steps[Opened | Outcome]
 def _workspace(run: Run, tools: Tools, lock: Lock) -> Steps[tuple[Place, str]]:
     """Have the job's workspace, and the diffstat of what earlier runs or the person left in it."""
 
+    plan = based(run, tools)
+
     def made() -> tuple[Place, str]:
-        place = tools.workspaces.open(run.id, run.plan, run.job.past, lock, run.manifest)
+        place = tools.workspaces.open(run.id, plan, run.job.past, lock, run.manifest)
         looked_at = run.job.past.run > 1 or not run.plan.worktree  # a new worktree is as its base is
         return place, tools.workspaces.summary(place) if looked_at else ""
 

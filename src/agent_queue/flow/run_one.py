@@ -14,6 +14,7 @@ from agent_queue.core.job import Stage
 from agent_queue.core.lifecycle import Move, decide
 from agent_queue.core.outcome import Broke, Done, Exit, Failure, Held, Outcome, StopReason, of_stop
 from agent_queue.core.recovery import Repair
+from agent_queue.flow.afterwards import in_scope, look_over
 from agent_queue.flow.beats import Beats, beat, beats
 from agent_queue.flow.before import REFUSED
 from agent_queue.flow.final_report import marked, report
@@ -139,7 +140,8 @@ def _end(run: Run, tools: Tools, folder: RunFolder, meter: Meter | None) -> Step
     record(run, tools, kept)
     meter = meter or Meter(run, tools, folder, opened)
     yield from meter.rest()
-    outcome = _judged(tools, stopped, exit_, meter, kept)
+    kept, outside = yield from look_over(run, tools, folder, opened.place, kept)
+    outcome = in_scope(run, _judged(tools, stopped, exit_, meter, kept), outside)
     if note and isinstance(outcome, Done):
         outcome = Broke(kind=Failure.SETUP, reason=f"its work could not be saved on its branch: {note}")
     tools.queue.note(run.id, _ended(tools.clock.now(), stopped, exit_, meter, kept), durable=False)

@@ -11,6 +11,7 @@ from agent_queue.core.errors import AqError
 from agent_queue.core.outcome import Broke, Done, Failure, Outcome, StopReason, of_stop
 from agent_queue.core.recovery import Repair
 from agent_queue.core.run import guarded
+from agent_queue.flow.afterwards import collect
 from agent_queue.flow.opened import opened_in
 from agent_queue.flow.saved import record
 from agent_queue.flow.tools import Abandoned, Deed, Run, Steps, Tools, Watch, hold, run_folder
@@ -49,6 +50,7 @@ def verify(run: Run, tools: Tools, repair: Repair | None = None) -> Steps[Outcom
             return Broke(kind=Failure.SETUP, reason=f"its verify cannot be started: {error}")
         while not (yield Watch(path)):
             pass
+        yield from collect(run, tools, folder, opened.place)
 
 
 def _look_back(run: Run, tools: Tools, place: Place) -> Steps[None]:

@@ -136,4 +136,5 @@ def _reasons(row: "Row", room: Room, otherwise: str, now: datetime) -> list[str]
         locks=tuple(row["locks"]), deps=tuple(row["deps"]), soft=row["soft"],
         next_eligible=0.0 if row["lane"] else row["next_eligible"], fallback=tuple(row["fallback"]),
     )  # fmt: skip
-    return [why(waiting, room, now.timestamp()) or otherwise]
+    reason = why(waiting, room, now.timestamp()) or otherwise
+    return [f"{reason}: {row['reason'].splitlines()[0]}" if row["reason"] else reason]

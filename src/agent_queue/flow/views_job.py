@@ -30,6 +30,7 @@ def show(queue: Queue, job: Job, *, history: Sequence[Entry], files: Mapping[str
         "insights": figures(history),
         "outcome": _record(queue, job, "outcome.json"),
         "report": _report(queue, job),
+        "outside_scope": _record(queue, job, "outside.json") or [],
         "dropped_environment": _record(queue, job, "dropped.json") or [],
         "files": dict(files),
         "journal_lines_skipped": past.skipped,

@@ -4,8 +4,9 @@ import os
 
 from agent_queue.core.errors import AqError
 from agent_queue.system import kernel
-from agent_queue.system.files import Disk, storage_error
+from agent_queue.system.files import Disk
 from agent_queue.system.layout import Layout
+from agent_queue.system.storage import storage_error
 
 CONFIGURATION = """\
 # agent-queue configuration; every line is optional. Run `aq doctor` after changing it.

@@ -16,8 +16,9 @@ from agent_queue.queues.inbox import Inbox
 from agent_queue.queues.runs import FileRunFolder
 from agent_queue.queues.said import everything
 from agent_queue.system import journal, locks
-from agent_queue.system.files import Disk, storage_error
+from agent_queue.system.files import Disk
 from agent_queue.system.layout import SUFFIX, Layout
+from agent_queue.system.storage import storage_error
 
 
 class FolderQueue:

@@ -150,7 +150,7 @@ class Glance:
             pending=entry[2],
             also=entry[3],
             work=None,
-            reason=self._reason(job, row["run"]) if stage is Stage.FAILED and row["run"] else "",
+            reason=self._reason(job, row["run"]) if _has_reason(stage, row) else "",
         )
         if row["run"] and (stage is Stage.BUILDING or row["pending"]):
             row["work"] = self._work(row)
@@ -214,6 +214,12 @@ class Glance:
             self._disk.put(f"{self._layout.own}/glance.json", data, durable=False)
         except OSError:
             return  # a queue that may only be read can still be looked at
+
+
+def _has_reason(stage: Stage, row: dict[str, Any]) -> bool:
+    """A job that failed says why, and one that is held until some time."""
+    held = stage is Stage.INBOX and row["state"].get("result") == "held" and row["next_eligible"] > time.time()
+    return bool(row["run"]) and (stage is Stage.FAILED or held)
 
 
 def _is_job(name: str) -> bool:

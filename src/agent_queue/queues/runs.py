@@ -2,7 +2,11 @@
 
 import os
 
-from agent_queue.system.files import Disk, storage_error
+from agent_queue.system.files import Disk
+from agent_queue.system.storage import storage_error
+
+
+PIECE = 1 << 20
 
 
 class FileRunFolder:
@@ -34,6 +38,16 @@ class FileRunFolder:
             self._disk.put(self.path_of(name), data, durable=durable)
         except OSError as error:
             raise storage_error(error, self.path) from error
+
+    def copy(self, name: str, source: str) -> None:
+        """Keep a copy of a file from elsewhere, over an older one.
+
+        Raises:
+            OSError: it cannot be read, or the disk did not take it.
+        """
+        self._disk.folder(os.path.dirname(self.path_of(name)), durable=False)
+        with open(source, "rb") as original:
+            self._disk.put(self.path_of(name), iter(lambda: original.read(PIECE), b""), durable=False)
 
     def log(self, name: str, offset: int, limit: int) -> bytes:
         """Up to `limit` bytes of a log from `offset` on."""

@@ -221,16 +221,3 @@ class Disk:
             self.fault = f"{path}: {error.strerror}"
             hint = "see `aq doctor`; nothing was acknowledged"
             raise StorageError(f"the disk failed to flush {path}: {error.strerror}", hint=hint) from error
-
-
-def storage_error(error: OSError, path: str) -> StorageError:
-    """Say what a full, failing or read-only disk means for the person who asked for the change."""
-    hints = {
-        errno.ENOSPC: "the disk is full: free some space, then try again",
-        errno.EDQUOT: "your disk quota is used up: free some space, then try again",
-        errno.EROFS: "the file system is mounted read-only",
-        errno.EACCES: f"check who owns {path} and its mode",
-        errno.EPERM: f"check who owns {path} and its mode",
-    }
-    hint = hints.get(error.errno or 0, "nothing was acknowledged")
-    return StorageError(f"cannot write {error.filename or path}: {error.strerror}", hint=hint)

@@ -84,6 +84,19 @@ class Git:
             raise self._error(arguments, code, errors)
         return _said(errors, "error: ")
 
+    def merge_tree(self, one: str, other: str) -> tuple[str, list[str]]:
+        """The tree of a merge of two commits, and the paths in conflict. No work tree and no ref is touched.
+
+        Raises:
+            GitError: they cannot be merged at all, or git is older than 2.38.
+        """
+        arguments = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", one, other)
+        code, output, errors = self._finished(self._started(arguments, b""), arguments, b"", LIMIT_S)
+        if code not in (0, 1):
+            raise self._error(arguments, code, errors)
+        tree, *paths = os.fsdecode(output).rstrip("\0").split("\0")
+        return tree, paths
+
     def ask(self, *arguments: str, given: bytes = b"") -> str | None:
         """Run git; what it printed, or None when it ended with another code than 0."""
         code, output, _ = self._finished(self._started(arguments, given), arguments, given, LIMIT_S)

@@ -15,6 +15,7 @@ from agent_queue.system.before import filters, look, read, written
 from agent_queue.system.checkpoint import checkpoint, folders, known, present
 from agent_queue.system.files import Disk
 from agent_queue.system.filters import as_before
+from agent_queue.system.onto import merged
 from agent_queue.system.git import Git, GitError
 from agent_queue.system.layout import Layout
 from agent_queue.system.mend import mend
@@ -107,7 +108,9 @@ def _base(want: Opening, user: Git) -> str:
     start = want.past.state.get("wip_base")
     if start and not want.past.fresh and known(user, f"{start}^{{commit}}") != [None]:
         return str(start)
-    wanted = want.manifest.base or "HEAD"
+    if want.plan.onto:
+        return merged(user, want.plan.onto)
+    wanted = "HEAD" if want.manifest.base in (None, "deps") else want.manifest.base
     found = user.ask("rev-parse", "-q", "--verify", f"{wanted}^{{commit}}")
     if found is None:
         raise WorkspaceError(f"base: {wanted} is no commit of {user.folder}")

@@ -1,6 +1,7 @@
 """Where a job works: a git worktree of its own, at the same path for every run, or the folder itself."""
 
 import os
+from collections.abc import Sequence
 
 from agent_queue.core.choices import Workspace
 from agent_queue.core.errors import AqError
@@ -8,6 +9,7 @@ from agent_queue.core.history import History
 from agent_queue.core.job import JobId
 from agent_queue.core.manifest import Manifest
 from agent_queue.ports import Kept, Lock, Place, Plan
+from agent_queue.system.artifacts import find
 from agent_queue.system import keeping
 from agent_queue.system.attach import alone, common
 from agent_queue.system.difference import Difference, Form, difference, summary
@@ -15,6 +17,7 @@ from agent_queue.system.files import Disk
 from agent_queue.system.git import Git, bare, repository
 from agent_queue.system.layout import Layout
 from agent_queue.system.opening import Opening, opened
+from agent_queue.system.scope import outside
 
 
 class MachineWorkspaces:
@@ -91,6 +94,16 @@ class MachineWorkspaces:
             own=os.path.dirname(place.root) == self._folder, keep_open=lock.filenos(), refs=self._refs,
             disk=self._disk,
         )  # fmt: skip
+
+    def outside(self, place: Place, commit: str, globs: Sequence[str]) -> list[str]:
+        """In-place only this run's own changes are told from those of the person, who works there too."""
+        if place.root is None or place.base is None or place.start is None:
+            return []
+        own = os.path.dirname(place.root) == self._folder
+        return outside(Git(place.root), place.base if own else place.start, commit, globs)
+
+    def artifacts(self, place: Place, globs: Sequence[str]) -> list[tuple[str, str]]:
+        return find(place.cwd, globs)
 
     def summary(self, place: Place) -> str:
         """Told from trees that git holds: no file of the workspace is read, and so no filter runs."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from errno import ENOENT
 
 from agent_queue.core.board import Changes, FileChange, Invalid
 from agent_queue.core.errors import AqError
@@ -45,6 +46,12 @@ class MemoryRunFolder:
         return self._machine.read(self.path_of(name))
 
     def write(self, name: str, data: bytes, *, durable: bool = False) -> None:  # noqa: ARG002 - memory is
+        self._machine.put(self.path_of(name), data)
+
+    def copy(self, name: str, source: str) -> None:
+        data = self._machine.read(source)
+        if data is None:
+            raise FileNotFoundError(ENOENT, "it is not there", source)
         self._machine.put(self.path_of(name), data)
 
     def log(self, name: str, offset: int, limit: int) -> bytes:

@@ -1,7 +1,8 @@
 """Work trees and branches in memory, with the ways of git that the story relies on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from hashlib import sha1
 
 from agent_queue.core.choices import Workspace
@@ -82,6 +83,19 @@ class FakeWorkspaces:
         self._refuse("beat")
         assert place.root is not None
         self.beats.append((job, dict(self.trees[place.root])))
+
+    def outside(self, place: Place, commit: str, globs: Sequence[str]) -> list[str]:  # noqa: ARG002 - the tree's own
+        tree = self.trees[place.root] if place.root else {}
+        base = self.branches[place.branch][0] if place.branch else {}
+        changed = sorted(path for path in {*tree, *base} if tree.get(path) != base.get(path))
+        return [path for path in changed if not any(fnmatch(path, glob) for glob in globs)]
+
+    def artifacts(self, place: Place, globs: Sequence[str]) -> list[tuple[str, str]]:
+        tree = self.trees[place.root] if place.root else {}
+        found = [path for path in sorted(tree) if any(fnmatch(path, glob) for glob in globs)]
+        for path in found:
+            self.machine.store(f"{place.root}/{path}", tree[path])
+        return [(path, f"{place.root}/{path}") for path in found]
 
     def summary(self, place: Place) -> str:
         tree = self.trees[place.root] if place.root else {}
