@@ -11,8 +11,9 @@ from agent_queue.core.raw_lines import mended
 from agent_queue.queues.import_plan import Planned, Step, pending
 from agent_queue.queues.old_queue import OldQueue, pieces
 from agent_queue.system import journal
-from agent_queue.system.files import Disk, storage_error
+from agent_queue.system.files import Disk
 from agent_queue.system.layout import SUFFIX, Layout
+from agent_queue.system.storage import storage_error
 
 BATCH = 100
 """Jobs that are flushed together; each has an open file meanwhile."""

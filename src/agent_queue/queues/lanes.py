@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from agent_queue.core.lanes import Cause, Lane
-from agent_queue.system.files import Disk, storage_error
+from agent_queue.system.files import Disk
 from agent_queue.system.records import read_object
+from agent_queue.system.storage import storage_error
 
 SUFFIX = ".json"
 SURE_NS = 2_000_000_000

@@ -5,7 +5,6 @@ import os
 from agent_queue.system.files import Disk
 from agent_queue.system.storage import storage_error
 
-
 PIECE = 1 << 20
 
 
