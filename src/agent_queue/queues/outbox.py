@@ -7,8 +7,9 @@ from dataclasses import asdict
 from agent_queue.core.job import JobId, bad_id
 from agent_queue.core.owed import Owed
 from agent_queue.system import locks, records
-from agent_queue.system.files import Disk, storage_error
+from agent_queue.system.files import Disk
 from agent_queue.system.layout import Layout
+from agent_queue.system.storage import storage_error
 
 SUFFIX, JOURNAL, CURSOR = ".json", ".jsonl", ".cursor"
 
