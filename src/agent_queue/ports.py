@@ -4,11 +4,10 @@ The values that pass through them are in `core.run` and `core.board`; they can b
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from agent_queue.core.board import Board, Changes, FileChange, Glimpse, Invalid, Row
+from agent_queue.core.board import Board, Changes, FileChange, Glimpse, Invalid, Row, Woken
 from agent_queue.core.history import Entry, History
 from agent_queue.core.job import JobId, Stage
 from agent_queue.core.lanes import Lane
@@ -231,17 +230,6 @@ class Clock(Protocol):
     def roll(self) -> float: ...
     def token(self) -> str:
         """A new UUID."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Woken:
-    """Why a wait ended: `ended` folders' processes, finished deeds by key, signals by name, or changed files."""
-
-    ended: Sequence[str] = ()
-    finished: Sequence[tuple[str, Any]] = ()
-    """(key, value or exception) of each deed handed to `later`."""
-    signals: Sequence[str] = ()
-    files: Sequence[FileChange] = ()
 
 
 class Events(Protocol):

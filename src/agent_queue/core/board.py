@@ -120,3 +120,14 @@ class FileChange:
 
     path: str
     whole: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Woken:
+    """Why a wait ended: `ended` folders' processes, finished deeds by key, signals by name, or changed files."""
+
+    ended: Sequence[str] = ()
+    finished: Sequence[tuple[str, Any]] = ()
+    """(key, value or exception) of each deed handed to `later`."""
+    signals: Sequence[str] = ()
+    files: Sequence[FileChange] = ()

@@ -15,10 +15,10 @@ from agent_queue.system.before import filters, look, read, written
 from agent_queue.system.checkpoint import checkpoint, folders, known, present
 from agent_queue.system.files import Disk
 from agent_queue.system.filters import as_before
-from agent_queue.system.onto import merged
 from agent_queue.system.git import Git, GitError
 from agent_queue.system.layout import Layout
 from agent_queue.system.mend import mend
+from agent_queue.system.onto import merged
 
 HOOKS = "hooks"
 

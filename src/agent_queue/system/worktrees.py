@@ -9,8 +9,8 @@ from agent_queue.core.history import History
 from agent_queue.core.job import JobId
 from agent_queue.core.manifest import Manifest
 from agent_queue.ports import Kept, Lock, Place, Plan
-from agent_queue.system.artifacts import find
 from agent_queue.system import keeping
+from agent_queue.system.artifacts import find
 from agent_queue.system.attach import alone, common
 from agent_queue.system.difference import Difference, Form, difference, summary
 from agent_queue.system.files import Disk
