@@ -89,6 +89,9 @@ class Engine(Protocol):
     def sidecars(self, assignment: Assignment, place: Place, env: Mapping[str, str]) -> tuple[str, ...]:
         """Globs of files in which it tells more; `{session}` stands for the `resume_id` that the reader tells."""
 
+    def interactive(self, program: str, conversation: str) -> tuple[str, ...]:
+        """The command with which a person goes on with a conversation on a terminal; () where the program cannot."""
+
     def reader(self) -> Reader: ...
 
 

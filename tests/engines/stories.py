@@ -28,6 +28,9 @@ class AgentStories:
     tells_cost = True
     """Whether the program's output tells the model, and the tokens of this run alone."""
 
+    forget = ""
+    """A shell command that takes the program's conversations away."""
+
     def assert_cost(self, lab: Lab, job: str) -> None:
         """The journal agrees with the service to the token, or it is silent: it never guesses."""
         state = lab.state(job)
@@ -102,6 +105,34 @@ class AgentStories:
         assert lab.processes() == []
         assert [entry["stop"] for entry in lab.history(job) if "stop" in entry] == ["timeout"]
         assert (lab.stage(job), lab.state(job)["attempts"]) == ("review", 2)
+        assert lab.work(job) == WORK
+
+    VERIFY = 'echo "verify says 41 is not 42"; test -e "$HOME/again" || { touch "$HOME/again"; exit 3; }'
+
+    def test_a_retry_goes_on_in_its_own_conversation_and_is_told(self, lab: Lab) -> None:
+        lab.serve("ok")
+        job = lab.add(verify=self.VERIFY, retry={"max": 1, "on": ["verify_failed"]})
+        lab.aq("run", "--once")
+        assert (lab.stage(job), lab.state(job)["attempts"]) == ("testing", 2)
+        first, second = (entry for entry in lab.history(job) if entry["event"] == "started")
+        ids = [entry["resume_id"] for entry in lab.history(job) if entry["event"] == "ended"]
+        assert first["resume_id"] is None
+        assert second["resume_id"] == ids[0]
+        asked = list(texts(lab.run.bodies[len(lab.run.bodies) // 2 :]))
+        assert any(FINAL in text for text in asked), "what it said in the first run stands in the conversation"
+        assert any("verify says 41 is not 42" in text and "your own conversation" in text for text in asked)
+
+    def test_a_conversation_that_is_gone_is_begun_anew_and_no_attempt_is_charged(self, lab: Lab) -> None:
+        lab.serve("ok")
+        forget = f"{self.VERIFY.removesuffix('exit 3; }')}{self.forget}; exit 3; }}"
+        job = lab.add(verify=forget, retry={"max": 1, "on": ["verify_failed"]})
+        lab.aq("run", "--once")
+        assert (lab.stage(job), lab.state(job)["attempts"], lab.state(job)["run"]) == ("testing", 2, 3)
+        assert [bool(entry["resume_id"]) for entry in lab.history(job) if entry["event"] == "started"] == [
+            False, True, False
+        ]  # fmt: skip
+        told = (lab.root / "runs" / job / "3" / "prompt.md").read_text()
+        assert "verify says 41 is not 42" in told
         assert lab.work(job) == WORK
 
     def test_cancel_in_the_middle_of_a_word(self, lab: Lab) -> None:

@@ -13,6 +13,8 @@ pytestmark = pytest.mark.engines
 
 
 class TestClaude(AgentStories):
+    forget = 'rm -r "$HOME/.claude/projects"'
+
     @pytest.fixture
     def lab(self, claude: Lab) -> Lab:
         return claude

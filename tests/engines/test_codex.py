@@ -24,6 +24,7 @@ def works(lab: Lab, *command: str) -> bool:
 
 class TestCodex(AgentStories):
     tells_cost = False
+    forget = 'rm -r "$HOME/.codex/sessions"'
 
     @pytest.fixture
     def lab(self, codex: Lab) -> Lab:

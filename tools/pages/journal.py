@@ -11,6 +11,9 @@ EVENTS = {
             "`attempts`, `recoveries`, `next_eligible`, and `result` and `failure` where there are any",
     "moved": "the rename of the move `seq` is done",
     "moved_by_hand": "a person moved the file; the folder is right and the journal follows",
+    "merged": "`aq merge` brought the work into `branch`, which is at `commit` now",
+    "pushed": "`aq push` brought the job's branch to a remote, as `branch`, which is at `commit` there",
+    "continued": "a person went on with it by `aq continue`; its work was saved again: `wip_commit`, `files_changed`",
     "started": "an agent was started: `run`, `engine`, `started_at`, `wip_branch`, `wip_base`",
     "ended": "it ended and its work was saved: `exit`, `duration_s`, `stragglers`, `stop`, `wip_commit`, "
              "`files_changed`, and what the agent told of itself; where there were any, how many files were `left_out` "

@@ -55,6 +55,9 @@ class Claude:
         home = plain(env.get("CLAUDE_CONFIG_DIR") or f"{env.get('HOME', '')}/.claude")
         return (f"{home}/projects/*/{{session}}.jsonl", f"{home}/projects/*/{{session}}/subagents/*.jsonl")
 
+    def interactive(self, program: str, conversation: str) -> tuple[str, ...]:
+        return (program, "--resume", conversation)
+
     def reader(self) -> Reader:
         return ClaudeReader()
 

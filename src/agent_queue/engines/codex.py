@@ -49,6 +49,9 @@ class Codex:
         home = plain(env.get("CODEX_HOME") or f"{env.get('HOME', '')}/.codex")
         return (f"{home}/sessions/*/*/*/rollout-*-{{session}}.jsonl",)
 
+    def interactive(self, program: str, conversation: str) -> tuple[str, ...]:
+        return (program, "resume", conversation)
+
     def reader(self) -> Reader:
         return CodexReader()
 

@@ -55,6 +55,9 @@ class Copilot:
         paths = (f"{assignment.folder}/{_USAGE}", f"{home}/session-state/{session}/{_TRANSCRIPT}")
         return tuple(map(plain, paths))
 
+    def interactive(self, program: str, conversation: str) -> tuple[str, ...]:
+        return (program, f"--resume={conversation}")
+
     def reader(self) -> Reader:
         return CopilotReader()
 

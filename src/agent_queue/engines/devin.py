@@ -31,5 +31,8 @@ class Devin:
     def sidecars(self, assignment: Assignment, place: Place, env: Mapping[str, str]) -> tuple[str, ...]:  # noqa: ARG002
         return ()
 
+    def interactive(self, program: str, conversation: str) -> tuple[str, ...]:
+        return (program, "-r", conversation)
+
     def reader(self) -> Reader:
         return PlainReader(judged_by_words=True)

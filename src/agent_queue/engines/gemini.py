@@ -54,6 +54,9 @@ class Gemini:
         begin = plain((assignment.resume_id or assignment.session)[:_SHORT])
         return (f"{home}/.gemini/tmp/*/chats/session-*-{begin}*.jsonl",)
 
+    def interactive(self, program: str, conversation: str) -> tuple[str, ...]:
+        return (program, "--resume", conversation)
+
     def reader(self) -> Reader:
         return GeminiReader()
 

@@ -45,6 +45,9 @@ class OpenCode:
     def sidecars(self, assignment: Assignment, place: Place, env: Mapping[str, str]) -> tuple[str, ...]:  # noqa: ARG002
         return ()
 
+    def interactive(self, program: str, conversation: str) -> tuple[str, ...]:
+        return (program, "--session", conversation)
+
     def reader(self) -> Reader:
         return OpenCodeReader()
 

@@ -43,6 +43,9 @@ class Pi:
     def sidecars(self, assignment: Assignment, place: Place, env: Mapping[str, str]) -> tuple[str, ...]:  # noqa: ARG002
         return ()
 
+    def interactive(self, program: str, conversation: str) -> tuple[str, ...]:
+        return (program, "--session", conversation)
+
     def reader(self) -> Reader:
         return PiReader()
 

@@ -52,6 +52,9 @@ class Qwen:
         """Its transcript, which tells also the calls that the stream hides."""
         return (f"{plain(env.get('HOME', ''))}/.qwen/projects/*/chats/{{session}}.jsonl",)
 
+    def interactive(self, program: str, conversation: str) -> tuple[str, ...]:
+        return (program, "--resume", conversation)
+
     def reader(self) -> Reader:
         return QwenReader()
 

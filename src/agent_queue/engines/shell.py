@@ -36,5 +36,8 @@ class Shell:
     def sidecars(self, assignment: Assignment, place: Place, env: Mapping[str, str]) -> tuple[str, ...]:  # noqa: ARG002
         return ()
 
+    def interactive(self, program: str, conversation: str) -> tuple[str, ...]:  # noqa: ARG002
+        return ()
+
     def reader(self) -> Reader:
         return PlainReader(judged_by_words=False)

@@ -10,5 +10,5 @@ def after_ship(tools: Tools, job: JobId) -> list[str]:
     notes = [left] if (left := tools.workspaces.close(job, past)) else []
     branch, changed = past.state.get("wip_branch"), past.state.get("files_changed")
     if branch and changed:
-        notes.append(f"{job}: merge it with  git merge {branch}")
+        notes.append(f"{job}: its work is on {branch}; merge it with  aq merge {job}  (or  git merge {branch})")
     return notes

@@ -86,5 +86,8 @@ class ScriptedEngine:
     def sidecars(self, assignment: Assignment, place: Place, env: Mapping[str, str]) -> tuple[str, ...]:  # noqa: ARG002
         return ()
 
+    def interactive(self, program: str, conversation: str) -> tuple[str, ...]:
+        return (program, "--resume", conversation)
+
     def reader(self) -> ScriptedReader:
         return ScriptedReader(self.name)

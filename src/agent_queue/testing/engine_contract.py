@@ -141,6 +141,12 @@ class EngineContract:
             assert any("conversation-7" in argument for argument in argv)
             assert ASSIGNMENT.session not in argv, "an old conversation has no new name"
 
+    def test_a_person_can_go_on_with_its_conversation(self) -> None:
+        argv = self.engine().interactive("/opt/bin/agent", "conversation-7")
+        assert bool(argv) is self.resumes
+        assert argv[:1] in ((), ("/opt/bin/agent",))
+        assert not argv or any("conversation-7" in argument for argument in argv[1:])
+
     def test_side_files_are_named_without_looking(self) -> None:
         names = self.engine().sidecars(ASSIGNMENT, PLACE, {"HOME": "/home/somebody"})
         assert names == self.engine().sidecars(ASSIGNMENT, PLACE, {"HOME": "/home/somebody"})
