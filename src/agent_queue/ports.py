@@ -14,19 +14,9 @@ from agent_queue.core.lanes import Lane
 from agent_queue.core.lifecycle import Job, Move
 from agent_queue.core.manifest import JobFile, Manifest
 from agent_queue.core.outcome import Exit, Outcome, StopReason
-from agent_queue.core.run import (
-    Assignment,
-    Command,
-    Ending,
-    Event,
-    EventKind,
-    Host,
-    Kept,
-    Place,
-    Plan,
-    Start,
-    StopWay,
-    Target,
+
+from agent_queue.core.run import (  # isort: skip
+    Assignment, Command, Ending, Event, EventKind, Host, Kept, Place, Plan, Start, StopWay, Target,
 )  # fmt: skip
 from agent_queue.core.usage import Call
 
