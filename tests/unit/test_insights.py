@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from agent_queue.core.insights import Attempt, attempts, figures
-from agent_queue.core.rollup import By, Ended, Past, ended, rolled_up
+from agent_queue.core.rollup import By, Ended, Past, all_of, ended, rolled_up
 
 
 def run(number: int, move: str = "retry", result: str = "retry", **said: Any) -> list[dict[str, Any]]:
@@ -130,8 +130,8 @@ def test_the_roll_up_marks_what_it_lacks() -> None:
         (past("c", run(1), run(2)), Ended.WELL, "testing"),
         (past("d", run(1)), Ended.CANCELLED, "failed"),
     ]
-    (group,) = rolled_up(jobs, None, day)
-    told = group.to_json()
+    told = all_of(rolled_up(jobs, By.ENGINE, day)).to_json()
+    assert told == all_of(rolled_up(jobs, By.DAY, day)).to_json()
     assert (told["jobs"], told["success_rate"], told["shipped"], told["runs"]) == (4, 0.6667, 1, 5)
     assert (told["tokens_in"], told["cost_usd"], told["cost_per_shipped_usd"]) == (150, 1.5, 1.5)
     assert (told["estimated"], told["unknown_cost_jobs"], told["unknown_tokens_jobs"]) == (True, 2, 2)
@@ -140,7 +140,7 @@ def test_the_roll_up_marks_what_it_lacks() -> None:
 
 
 def test_nothing_known_is_not_zero() -> None:
-    (group,) = rolled_up([(past("a", run(1)), Ended.WELL, "shipped")], None, day)
+    (group,) = rolled_up([(past("a", run(1)), Ended.WELL, "shipped")], By.ENGINE, day)
     told = group.to_json()
     assert (told["cost_usd"], told["tokens_in"], told["cached_share"], told["cost_per_shipped_usd"]) == (None,) * 4
 

@@ -39,7 +39,7 @@ WORKSPACE = {
             "`['feat/*']`; a whole ref name, `refs/tags/v*`, is possible too",
 }  # fmt: skip
 TABLES = {"run": "`[run]`", "workspace": "`[workspace]`", "defaults": "`[defaults]`", "engines": "`[engines.NAME]`",
-          "classes": "`[classes]`", "lanes": "`[lanes.NAME]`", "env_pass": "`[env]`",
+          "classes": "`[classes]`", "lanes": "`[lanes.NAME]`", "budgets": "`[budgets]`", "env_pass": "`[env]`",
           "prices": '`[prices."MODEL"]`', "tracker": "`[tracker]`"}  # fmt: skip
 VARIABLES = {
     "AGENT_QUEUE_ROOT": "the queue's folder; `--root` beats it; else `$XDG_DATA_HOME/agent-queue`, else "
@@ -97,6 +97,22 @@ reorders. A class of your own is one more line, and a line here beats the one sh
 ## `[lanes.NAME]`: when an engine takes jobs
 
 {table(("key", "meaning"), ((f"`{key}`", text) for key, text in LANE.items()))}
+## `[budgets]`: what may be spent in a day
+
+```toml
+[budgets]
+daily_usd = 50
+
+[budgets.engines.claude]
+daily_usd = 30
+
+[budgets.profiles.reviewer]
+daily_usd = 5
+```
+
+US dollars, by the day of local time, of all runs that ended then or are under way. Past it no further job starts, until
+midnight or `aq resume`. Runs whose cost nobody knows are not counted.
+
 ## `[env]`: what agents may see
 
 `pass = ["GH_TOKEN"]` names further variables of the supervisor's environment; a trailing `*` matches any ending. What

@@ -1,19 +1,23 @@
 """Many jobs added up: how often they ended well, what they cost, and how much of that nobody knows."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from agent_queue.core.insights import Attempt
-from agent_queue.core.job import Stage
-from agent_queue.core.usage import CostBasis, Provenance
+from agent_queue.core.insights import LATEST, SUBSCRIPTION, Attempt
+from agent_queue.core.job import Result, Stage
+from agent_queue.core.usage import Provenance
 
 Day = Callable[[float], str]
 """Epoch seconds to the day they lie in, as a person here calls it."""
 SUMMED = ("duration_s", "tokens_in", "tokens_cached", "tokens_out", "cost_usd", "turns", "tool_calls")
 """Each run counts from nothing."""
-UNKNOWN, ESTIMATED = Provenance.UNKNOWN.value, Provenance.ESTIMATED.value
+# By their places in the tuple: thousands of runs are added up while a person waits.
+_SUMMED_AT = tuple((key, Attempt._fields.index(key)) for key in SUMMED)
+_LATEST_AT = tuple(map(Attempt._fields.index, LATEST))
+EXACT, ESTIMATED, UNKNOWN = Provenance.EXACT.value, Provenance.ESTIMATED.value, Provenance.UNKNOWN.value
 NONE = "none"
 """What a group is called of jobs that name nothing, or never came to it."""
 
@@ -54,11 +58,10 @@ class Past(NamedTuple):
 
 def ended(stage: str, result: str | None, *, waits_for_a_person: bool) -> Ended:
     """How a job stands that lies in `stage`. `waits_for_a_person`: in review, with no verify to come."""
-    if stage in (Stage.TESTING, Stage.SHIPPED) or (stage == Stage.REVIEW and waits_for_a_person):
-        return Ended.WELL
-    if stage != Stage.FAILED:
-        return Ended.NOT_YET
-    return Ended.CANCELLED if result == "cancelled" else Ended.BADLY
+    if stage == Stage.FAILED:
+        return Ended.CANCELLED if result == Result.CANCELLED else Ended.BADLY
+    well = stage in (Stage.TESTING, Stage.SHIPPED) or (stage == Stage.REVIEW and waits_for_a_person)
+    return Ended.WELL if well else Ended.NOT_YET
 
 
 @dataclass(slots=True)
@@ -74,7 +77,7 @@ class Group:
     retries: int = 0
     estimated: bool = False
     subscription: bool = False
-    sums: dict[str, float] = field(default_factory=dict)
+    sums: defaultdict[str, float] = field(default_factory=lambda: defaultdict(int))
     lines: list[int] = field(default_factory=lambda: [0, 0, 0])
     tokens_unknown: set[str] = field(default_factory=set)
     cost_unknown: set[str] = field(default_factory=set)
@@ -86,22 +89,42 @@ class Group:
         self.badly += how is Ended.BADLY
         self.shipped += stage == Stage.SHIPPED
         self.retries += past.retries
-        for index, key in enumerate(("files_changed", "lines_added", "lines_deleted")):
-            self.lines[index] += next((n for run in reversed(past.runs) if (n := getattr(run, key)) is not None), 0)
+        lines = self.lines
+        for index, at in enumerate(_LATEST_AT):
+            for run in reversed(past.runs):
+                count: Any = run[at]
+                if count is not None:
+                    lines[index] += count
+                    break
 
     def add_run(self, job: str, run: Attempt) -> None:
         self.runs += 1
         sums = self.sums
-        for key in SUMMED:
-            value = getattr(run, key)
+        for key, at in _SUMMED_AT:
+            value: Any = run[at]
             if value is not None:
-                sums[key] = sums.get(key, 0) + value
-        if run.usage == UNKNOWN:
+                sums[key] += value
+        usage, cost_usage = run.usage, run.cost_usage
+        if usage == cost_usage == EXACT:
+            return
+        if usage == UNKNOWN:
             self.tokens_unknown.add(job)
-        if run.cost_usage == UNKNOWN:
+        if cost_usage == UNKNOWN:
             self.cost_unknown.add(job)
-        self.estimated |= ESTIMATED in (run.usage, run.cost_usage)
-        self.subscription |= run.cost_basis == CostBasis.SUBSCRIPTION
+        self.estimated |= ESTIMATED in (usage, cost_usage)
+        self.subscription |= run.cost_basis == SUBSCRIPTION
+
+    def add_group(self, other: "Group") -> None:
+        """Take in another group that counts other jobs and runs; the runs of one job may be in both."""
+        for count in ("jobs", "well", "badly", "shipped", "runs", "retries"):
+            setattr(self, count, getattr(self, count) + getattr(other, count))
+        for key, value in other.sums.items():
+            self.sums[key] += value
+        self.lines = [mine + theirs for mine, theirs in zip(self.lines, other.lines, strict=True)]
+        self.tokens_unknown |= other.tokens_unknown
+        self.cost_unknown |= other.cost_unknown
+        self.estimated |= other.estimated
+        self.subscription |= other.subscription
 
     def to_json(self) -> dict[str, Any]:
         """`cost_per_shipped_usd` is what all these jobs cost, for each that shipped."""
@@ -125,8 +148,8 @@ class Group:
         return round(value, 6) if value is not None else None
 
 
-def rolled_up(jobs: Iterable[tuple[Past, Ended, str]], by: By | None, day: Day) -> list[Group]:
-    """Groups by name, `by` None makes one of all. Each job comes with how it stands and where it lies.
+def rolled_up(jobs: Iterable[tuple[Past, Ended, str]], by: By, day: Day) -> list[Group]:
+    """Groups by name. Each job comes with how it stands and where it lies.
 
     A run counts where it belongs, e.g. to the engine that ran it; its job where its last run does.
     """
@@ -140,8 +163,6 @@ def rolled_up(jobs: Iterable[tuple[Past, Ended, str]], by: By | None, day: Day) 
         return found
 
     for past, how, stage in jobs:
-        if not past.runs and how is Ended.NOT_YET:
-            continue  # it took nothing so far
         for run in past.runs:
             if run.over:
                 group(past, run).add_run(past.job, run)
@@ -149,11 +170,21 @@ def rolled_up(jobs: Iterable[tuple[Past, Ended, str]], by: By | None, day: Day) 
     return [groups[name] for name in sorted(groups)]
 
 
-def _name(past: Past, run: Attempt | None, by: By | None, day: Day) -> str:
+def all_of(groups: Iterable[Group]) -> Group:
+    """What groups of one roll-up come to together."""
+    found = Group("all")
+    for group in groups:
+        found.add_group(group)
+    return found
+
+
+def _name(past: Past, run: Attempt | None, by: By, day: Day) -> str:
     match by:
-        case None:
-            return "total"
-        case By.ENGINE | By.MODEL | By.PROFILE:
-            return (getattr(run, by.value) if run else None) or NONE
+        case By.ENGINE:
+            return (run.engine if run else None) or NONE
+        case By.MODEL:
+            return (run.model if run else None) or NONE
+        case By.PROFILE:
+            return (run.profile if run else None) or NONE
         case By.DAY:
             return day((run.ended_at or run.started_at if run else None) or past.ended_at)

@@ -29,6 +29,7 @@ class Waiting(NamedTuple):
     """Epoch seconds; 0 for a job that waits for its lane to open, whenever that is."""
     fallback: tuple[str, ...] = ()
     """Installed engines that go on with it while the lanes of all the others are closed."""
+    profile: str = ""
 
 
 def mutexes(lock: tuple[str, ...], *, place: str, in_place: bool) -> tuple[str, ...]:
@@ -51,6 +52,8 @@ class Room:
     """Engine name to the reason why its lane takes no job; `*` closes all of them."""
     until: Mapping[str, float] = field(default_factory=dict)
     """When a lane opens that is parked for a time, epoch seconds, by engine."""
+    profiles: Mapping[str, str] = field(default_factory=dict)
+    """Profile to the reason why its jobs do not start."""
     unmet: Callable[[str, bool], str | None] = lambda _name, _soft: None
     """Say why a dependency is not met yet, or None when it is. True: a soft one."""
     refused: Collection[JobId] = frozenset()
@@ -76,7 +79,8 @@ def unmet(job: Waiting, room: Room) -> tuple[str, str] | None:
 
 def opens_at(job: Waiting, room: Room) -> float | None:
     """When the first of the lanes opens that a job waits for, epoch seconds; None when it waits for none of them."""
-    return min((room.until[name] for name in _shut(job, room) if name in room.until), default=None)
+    shut = ("*",) if "*" in room.until else _shut(job, room)
+    return min((room.until[name] for name in shut if name in room.until), default=None)
 
 
 def _shut(job: Waiting, room: Room) -> tuple[str, ...]:
@@ -106,6 +110,8 @@ def why(job: Waiting, room: Room, now: float) -> str | None:
         return _not_before(job.next_eligible)
     if (closed := _closed(job, room)) is not None:
         return closed
+    if job.profile in room.profiles:
+        return room.profiles[job.profile]
     if (waited := unmet(job, room)) is not None:
         return f"waiting for {waited[0]} ({waited[1]})"
     if not room.held.isdisjoint(job.locks):

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from agent_queue.core.allowance import Daily
 from agent_queue.core.engine_class import CLASSES, Classes
 from agent_queue.core.errors import SettingsError
 from agent_queue.core.fields import seconds
 from agent_queue.core.frontmatter import Node
 from agent_queue.core.manifest import EMPTY, Manifest, typed
 from agent_queue.core.prices import Price, prices
+from agent_queue.core.settings_budgets import daily
 from agent_queue.core.settings_lanes import LaneSettings, account, lane_settings
 from agent_queue.core.tables import known as _known
 from agent_queue.core.tables import table as _table
@@ -63,6 +65,7 @@ class WorkspaceSettings:
 
 
 _RUN_DEFAULTS = RunSettings()
+_NO_LIMITS = Daily()
 _WORKSPACE_DEFAULTS = WorkspaceSettings()
 
 
@@ -75,6 +78,8 @@ class Settings:
     classes: Classes = field(default_factory=lambda: CLASSES)
     """What `engine-class` may name: the engines of a class, best first."""
     lanes: Mapping[str, LaneSettings] = field(default_factory=dict)
+    budgets: Daily = _NO_LIMITS
+    """What may be spent in a day."""
     env_pass: tuple[str, ...] = ()
     """Further variables of the supervisor's environment that agents may see."""
     prices: Mapping[str, Price] = field(default_factory=dict)
@@ -83,7 +88,7 @@ class Settings:
 
 
 _ENGINE_NONE = EngineSettings()
-_TABLES = ("defaults", "run", "workspace", "engines", "classes", "lanes", "env", "prices", "tracker")
+_TABLES = ("defaults", "run", "workspace", "engines", "classes", "lanes", "env", "prices", "budgets", "tracker")
 
 
 def settings(file: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
@@ -104,6 +109,7 @@ def settings(file: Mapping[str, Any], environment: Mapping[str, str]) -> Setting
                  for name in _table(file, "engines", "engines")},
         classes={**CLASSES, **{name: _members(value, name) for name, value in classes.items()}},
         prices=prices(_table(file, "prices", "prices")),
+        budgets=daily(_table(file, "budgets", "budgets")),
         lanes={name: lane_settings(_table(file["lanes"], name, f"lanes.{name}"), f"lanes.{name}")
                for name in _table(file, "lanes", "lanes")},
         env_pass=tuple(_variable(name, "env.pass") for name in _texts(env.get("pass", []), "env.pass")),

@@ -35,6 +35,8 @@ class Mini:
     environment: tuple[str, ...] = ("MSWEA_*", "LITELLM_*", *KEYS, *BASES)
     stop = StopWay()
     silent = False
+    live: tuple[str, ...] = ()
+    caps: tuple[str, ...] = ("usd", "turns")
     hint = "uv tool install --with mcp mini-swe-agent, then set the API key of a provider"
 
     def command(self, assignment: Assignment, place: Place, host: Host) -> Command:  # noqa: ARG002

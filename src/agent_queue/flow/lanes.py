@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from agent_queue.core.allowance import ALL
 from agent_queue.core.job import JobId
 from agent_queue.core.lanes import (
     OPEN,
@@ -19,6 +20,7 @@ from agent_queue.core.lanes import (
 from agent_queue.core.outcome import Outcome
 from agent_queue.core.schedule import Waiting
 from agent_queue.core.settings import Settings, engine_settings
+from agent_queue.flow.allowance import Allowance
 from agent_queue.ports import Clock, LaneFiles
 
 SCRIPTS = ("shell",)
@@ -35,6 +37,8 @@ class Lanes:
     tell: Callable[[str], None]
     on_change: Callable[[str, Closed | None], None] = lambda *_: None
     """Called with a lane that was parked, or, with None, opened again."""
+    allowance: Allowance | None = None
+    """The day's money; only a supervisor keeps count of it."""
     _known: dict[str, Closed] = field(default_factory=dict)
 
     def closed(self) -> dict[str, Closed]:
@@ -47,17 +51,21 @@ class Lanes:
         for engine, said in self.settings.lanes.items():
             if said.hours is not None and (shut := out_of_hours(said.hours, self.clock.local())) is not None:
                 found[engine] = max(found.get(engine, shut), shut, key=lambda one: one.until)
-        return found
+        return {**found, **(self.allowance.closed() if self.allowance is not None else {})}
+
+    def profiles(self) -> Mapping[str, str]:
+        """The profiles whose jobs do not start, with the reason."""
+        return self.allowance.profiles() if self.allowance is not None else {}
 
     def look(self) -> dict[str, Closed]:
         """The same; and say which lanes closed or opened since the last look."""
         found = self.closed()
         for engine, shut in found.items():
             if engine not in self._known:
-                self.tell(f"{engine}: starts no jobs until {_local(self.clock, shut.until)}: {shut.reason}")
+                self.tell(f"{_all_or(engine)}: starts no jobs until {_local(self.clock, shut.until)}: {shut.reason}")
                 self.on_change(engine, shut)
         for engine in self._known.keys() - found.keys():
-            self.tell(f"{engine}: starts jobs again")
+            self.tell(f"{_all_or(engine)}: starts jobs again")
             self.on_change(engine, None)
         self._known = found
         return found
@@ -106,6 +114,10 @@ class Lanes:
 
     def _name(self, engine: str) -> str:
         return lane_name(engine, engine_settings(self.settings, engine).account)
+
+
+def _all_or(engine: str) -> str:
+    return "aq" if engine == ALL else engine
 
 
 def reasons(shut: Mapping[str, Closed]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from agent_queue.core.allowance import Cost
 from agent_queue.core.budget import WARN_AT, Spent, spent, unknown
 from agent_queue.core.outcome import Broke, Failure, Outcome, StopReason
 from agent_queue.core.settings import engine_settings
@@ -58,6 +59,7 @@ class Meter:
             self._note_first_output()
         if self.reading is not None and (grown or self._side_files_are_due(now)):
             yield Deed(self._read)
+            self._count()
             self._keep_to_the_budget()
             self._show()
         now = self._tools.clock.monotonic()
@@ -70,6 +72,15 @@ class Meter:
         if self._opened.sidecars or self._feed_some():
             self._side_files_due = 0.0
             yield Deed(self._read)
+        self._count()
+
+    def _count(self) -> None:
+        """Tell the day's budget what the run cost so far."""
+        allowance, run = self._tools.lanes.allowance, self._run
+        usd = self.facts().get("cost_usd") if allowance is not None and allowance.daily else None
+        if allowance is not None and usd is not None:
+            cost = Cost(self._opened.engine, run.manifest.profile or "", usd)
+            allowance.note(run.id, run.job.past.run, cost)
 
     def facts(self) -> dict[str, Any]:
         """State keys."""

@@ -16,5 +16,6 @@ def room(slots: int, tools: Tools, waiting: WaitingList, busy: Collection[JobId]
     shut = tools.lanes.look()
     return Room(
         slots=slots, held=locks, closed={**reasons(shut), **tools.closed_lanes()}, until=opens(shut),
+        profiles=tools.lanes.profiles(),
         unmet=partial(unmet, tools.queue), refused=frozenset(busy) | tools.lanes.passed_over(waiting),
     )  # fmt: skip

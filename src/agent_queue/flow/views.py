@@ -22,11 +22,11 @@ UNSUPERVISED = "no supervisor runs"
 def status(
     board: "Board", *, root: str, supervisor: Mapping[str, Any] | None, lanes: Mapping[str, str], now: datetime,
     unmet: Callable[[str, bool], str | None], until: Mapping[str, float],
-    outbox: "Sequence[Owed]" = (),
+    profiles: Mapping[str, str], outbox: "Sequence[Owed]" = (),
 ) -> dict[str, Any]:  # fmt: skip
     """The whole queue. `lanes` maps an engine that takes no jobs to the reason, `until` to when that ends, in epoch
-    seconds, where aq itself parked it. `unmet` says why a dependency waits. `outbox` are the jobs whose tracker items
-    wait for news.
+    seconds, where aq itself parked it; `profiles` are those whose jobs do not start, with the reason. `unmet` says why
+    a dependency waits. `outbox` are the jobs whose tracker items wait for news.
 
     Jobs in work have further keys: `doing` in words, `silent_s` since the last output, and `stalled`; those with a
     budget also `budget`, how much of each limit is used; failed ones have `reason`, in words.
@@ -34,7 +34,7 @@ def status(
     working = [row for row in board["rows"] if _in_work(row, supervised=supervisor is not None)]
     known: dict[tuple[str, bool], str | None] = {}
     room = Room(
-        slots=1, closed=lanes, until=until, held={lock for row in working for lock in row["locks"]},
+        slots=1, closed=lanes, until=until, profiles=profiles, held={lock for row in working for lock in row["locks"]},
         unmet=lambda *asked: known[asked] if asked in known else known.setdefault(asked, unmet(*asked)),
     )  # fmt: skip
     free = supervisor is not None and supervisor["slots"] > len(working)
@@ -135,6 +135,7 @@ def _reasons(row: "Row", room: Room, otherwise: str, now: datetime) -> list[str]
         rank=row["rank"], age=row["written_ns"], id=row["id"], engines=tuple(row["engines"]),
         locks=tuple(row["locks"]), deps=tuple(row["deps"]), soft=row["soft"],
         next_eligible=0.0 if row["lane"] else row["next_eligible"], fallback=tuple(row["fallback"]),
+        profile=row["profile"],
     )  # fmt: skip
     reason = why(waiting, room, now.timestamp()) or otherwise
     return [f"{reason}: {row['reason'].splitlines()[0]}" if row["reason"] else reason]

@@ -8,7 +8,7 @@ from agent_queue.core.errors import UsageError
 from agent_queue.core.history import Entry
 from agent_queue.core.insights import Attempt, attempts, summed
 from agent_queue.core.lifecycle import Job
-from agent_queue.core.rollup import By, Ended, Group, Past, ended, rolled_up
+from agent_queue.core.rollup import By, Ended, Past, all_of, ended, rolled_up
 
 SCHEMA_VERSION = 1
 MANY = {By.ENGINE: "engines", By.MODEL: "models", By.PROFILE: "profiles", By.DAY: "days"}
@@ -42,14 +42,13 @@ def of_all(
             told.append((past, ended(stage, past.result, waits_for_a_person=past.job in waits), stage))
     finished = sorted((each for each in told if each[1] is not Ended.NOT_YET), key=lambda each: -each[0].ended_at)
     groups = {kind: rolled_up(told, kind, _day) for kind in dict.fromkeys((By.ENGINE, by))}
-    total = next(iter(rolled_up(told, None, _day)), Group(""))
     return {
         "schema_version": SCHEMA_VERSION,
         "jobs": [_job(past, stage) for past, _, stage in finished[:most]],
         "finished": len(finished),
         **{MANY[kind]: [{kind.value: group.name, **group.to_json()} for group in found]
            for kind, found in groups.items()},
-        "total": total.to_json(),
+        "total": all_of(groups[By.ENGINE]).to_json(),
     }  # fmt: skip
 
 

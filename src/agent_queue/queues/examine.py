@@ -53,7 +53,7 @@ def waiting_or_invalid(path: str, job: JobId, queue: Queue, meaning: Meaning, na
     return Waiting(
         rank=manifest.priority.rank, age=written_ns, id=job, engines=meaning.engines(manifest),
         locks=meaning.mutexes(manifest), deps=manifest.deps, soft=manifest.deps_mode is DepsMode.SOFT,
-        next_eligible=queue.past(job).eligible, fallback=meaning.fallback(manifest),
+        next_eligible=queue.past(job).eligible, fallback=meaning.fallback(manifest), profile=manifest.profile or "",
     )  # fmt: skip
 
 

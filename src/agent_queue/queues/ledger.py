@@ -4,11 +4,11 @@ The cache lies in `.aq/` and may be deleted at any time. Journals stay for ever,
 still in it: what they cost was spent.
 """
 
-import gc
 import json
 import os
 from typing import Any
 
+from agent_queue.core.allowance import Cost
 from agent_queue.core.insights import Attempt
 from agent_queue.core.job import Stage
 from agent_queue.core.rollup import Past
@@ -27,14 +27,6 @@ class Ledger:
         self._layout = layout
         self._disk = Disk(layout.scratch, durable=False)  # a cache may be lost, and settings need not be read for it
 
-    def pasts(self) -> list[Past]:
-        """Every job that has a journal, by id."""
-        gc.disable()  # thousands of small objects are made and none is dropped: collecting meanwhile only takes time
-        try:
-            return self._pasts()
-        finally:
-            gc.enable()
-
     def stages(self) -> dict[str, Stage]:
         """Where each job file lies; of several of one name the last stage."""
         found: dict[str, Stage] = {}
@@ -44,7 +36,8 @@ class Ledger:
                     found[name[: -len(SUFFIX)]] = stage
         return found
 
-    def _pasts(self) -> list[Past]:
+    def pasts(self) -> list[Past]:
+        """Every job that has a journal, by id."""
         path = f"{self._layout.own}/insights.json"
         value = records.read_object(path) or {}
         known: dict[str, Any] = value.get("jobs", {}) if value.get("version") == VERSION else {}
@@ -65,6 +58,17 @@ class Ledger:
             self._save(path, following)
         make = Attempt._make
         return [Past._make((*said[:-1], [make(run) for run in said[-1]])) for _, said in following.values()]
+
+    def costs(self, since: float) -> list[tuple[tuple[str, int], Cost]]:
+        """The runs that ended since a time, epoch seconds, as far as their cost is known; journals are read anew."""
+        folder, found = f"{self._layout.root}/journal", []
+        for name in os.listdir(folder):
+            if name.endswith(JOURNAL) and (written := os.stat(f"{folder}/{name}").st_mtime) >= since:
+                job = name[: -len(JOURNAL)]
+                found += [((job, run.run), Cost(run.engine or "", run.profile or "", run.cost_usd))
+                          for run in _read(f"{folder}/{name}", job, written).runs
+                          if run.cost_usd is not None and (run.ended_at or 0.0) >= since]  # fmt: skip
+        return found
 
     def _save(self, path: str, jobs: dict[str, Any]) -> None:
         try:

@@ -126,6 +126,7 @@ class Look:
             rank=manifest.priority.rank, age=file.written_ns, id=job, engines=self._meaning.engines(manifest),
             locks=self._meaning.mutexes(manifest), deps=manifest.deps, soft=manifest.deps_mode is DepsMode.SOFT,
             next_eligible=self._queue.past(job).eligible, fallback=self._meaning.fallback(manifest),
+            profile=manifest.profile or "",
         )  # fmt: skip
 
     def _refuse(self, name: str, stage: Stage, problem: str) -> None:

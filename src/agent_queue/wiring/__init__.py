@@ -1,5 +1,6 @@
 """What doors hold in their hands: one queue, with everything that can be asked of it or done to it."""
 
+import gc
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent_queue.core.errors import AqError
 from agent_queue.core.job import Stage
-from agent_queue.wiring import lanes
+from agent_queue.wiring import budgets, lanes
 from agent_queue.wiring.adapters import Adapters
 from agent_queue.wiring.engines import ENGINES
 
@@ -31,11 +32,12 @@ class App(Adapters):
 
         from agent_queue.flow.views import status
 
-        shut = lanes.parked(self)
+        shut, spent = lanes.parked(self), budgets.shown(self)
         return status(
             self.glance.board(), root=self.layout.root, supervisor=self.supervisor(), now=datetime.now(UTC),
             lanes={**{engine: one.reason for engine, one in shut.items()}, **self.closed_lanes()}, unmet=self.unmet,
             until={engine: one.until for engine, one in shut.items()}, outbox=self.outbox(),
+            profiles=spent[0].profiles if spent is not None else {},
         )  # fmt: skip
 
     def outbox(self) -> "Sequence[Owed]":
@@ -52,12 +54,16 @@ class App(Adapters):
         from agent_queue.flow.views_insights import of_all
         from agent_queue.queues.ledger import Ledger
 
-        ledger = Ledger(self.layout)
-        stages, waiting = ledger.stages(), frozenset[str]()
-        if Stage.REVIEW in stages.values():
-            rows = [row for row in self.glance.board()["rows"] if row["stage"] is Stage.REVIEW]
-            waiting = frozenset(row["id"] for row in rows if not row["pending"] and not row["verify"])
-        return of_all(ledger.pasts(), stages, waiting, by=By(by), since=since, most=most)
+        gc.disable()  # thousands of small objects are made and none is dropped: collecting meanwhile only takes time
+        try:
+            ledger = Ledger(self.layout)
+            stages, waiting = ledger.stages(), frozenset[str]()
+            if Stage.REVIEW in stages.values():
+                rows = [row for row in self.glance.board()["rows"] if row["stage"] is Stage.REVIEW]
+                waiting = frozenset(row["id"] for row in rows if not row["pending"] and not row["verify"])
+            return of_all(ledger.pasts(), stages, waiting, by=By(by), since=since, most=most)
+        finally:
+            gc.enable()
 
     @cached_property
     def redaction(self) -> "Redaction":
@@ -119,6 +125,7 @@ class App(Adapters):
         folders = [*(self.layout.stage(stage) for stage in Stage), f"{self.layout.root}/lanes", self.layout.outbox]
         with self.supervise(slots), self.processes.warm(), MachineEvents(self.processes, folders) as events:
             beside = echoing(self, events, pull_minutes)
+            self.lanes.allowance = budgets.allowance(self)
             loop = Loop(self.tools, beside, slots, once=once, wait_s=wait_s, only_engine=engine)
             report = loop.run()
             beside.flush()

@@ -3,6 +3,7 @@
 import os
 from typing import TYPE_CHECKING
 
+from agent_queue.wiring import budgets
 from agent_queue.wiring.adapters import ALL, Adapters
 
 if TYPE_CHECKING:
@@ -19,13 +20,20 @@ def pause(app: Adapters, engine: str | None, *, paused: bool) -> None:
         return
     if engine and _in_use(app):
         app.lanes.reopen(engine)
+    budgets.resume(app, engine)
     app.disk.remove(path)
     app.disk.sync_folder(os.path.dirname(path))
 
 
 def parked(app: Adapters) -> "dict[str, Closed]":
-    """The engines that aq itself starts no jobs of just now. Costs nothing where no lane was ever in trouble."""
-    return app.lanes.closed() if _in_use(app) else {}
+    """The engines that aq itself starts no jobs of just now, `*` for all. Costs nothing where none was in trouble."""
+    found = app.lanes.closed() if _in_use(app) else {}
+    spent = budgets.shown(app)
+    if spent is None:
+        return found
+    from agent_queue.core.lanes import Closed
+
+    return {**found, **{name: Closed(reason, spent[1]) for name, reason in spent[0].engines.items()}}
 
 
 def _in_use(app: Adapters) -> bool:
