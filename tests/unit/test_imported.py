@@ -45,6 +45,11 @@ def test_the_last_value_counts_and_what_is_unknown_or_unsound_is_counted() -> No
     assert entered(NOTES, Stage.FAILED)["skipped"] == 3
 
 
+@pytest.mark.parametrize(("text", "value"), [("3", 3), ("true", 1), ("no", 0), ("0", 0)])
+def test_a_scope_warning_counts_paths_or_says_that_there_was_one(text: str, value: int) -> None:
+    assert kept(f"scope_warning={text}\n").facts == {"scope_warning": value}
+
+
 def test_an_empty_value_takes_the_key_back() -> None:
     assert kept("pid=42\nattempts=3\npid=\nattempts=\n") == NOTHING
 

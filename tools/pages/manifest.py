@@ -3,6 +3,7 @@
 from dataclasses import fields as fields_of
 
 from agent_queue.core import field_schemas
+from agent_queue.core.budget import COUNTED
 from agent_queue.core.fields import RETRIABLE, RETRIED_BY_DEFAULT, Kind
 from agent_queue.core.manifest import EMPTY, KEYS, parse
 from pages.source import readers, same, table
@@ -106,7 +107,7 @@ def state(attribute: str, meaning: str) -> str:
     """What the source says about who acts on a key."""
     if meaning == "recorded":
         return " in the run's `manifest.json`"
-    found = readers("manifest", attribute) | readers("effective", attribute)
+    found = set().union(*(readers(owner, attribute) for owner in ("manifest", "effective", "asked")))
     acting = [module for module in found if not module.startswith(SHOWING)]
     return "" if acting else ". *Nothing acts on it yet*"
 
@@ -125,7 +126,7 @@ def budget() -> str:
     for field in fields_of(EMPTY.budget):
         name = field.name.removesuffix("_s")
         found = readers("budget", field.name)
-        if any(module.startswith(("flow/", "core/budget")) for module in found):
+        if name in COUNTED or any(module.startswith("flow/") for module in found):
             keeper = "aq; result `budget_exceeded`"
         elif found:
             engines = ", ".join(sorted(module.removeprefix("engines/").removesuffix(".py") for module in found))

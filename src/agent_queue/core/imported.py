@@ -17,7 +17,7 @@ from agent_queue.core.usage import COUNTS, CostBasis, Provenance
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.:/@+#~,-]{0,199}")
 _HASH = re.compile(r"[0-9a-f]{7,64}")
-_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_FLAGS = {"true": 1, "yes": 1, "false": 0, "no": 0}
 PASSED = (Result.REVIEW, Result.TESTING, Result.SHIPPED)
 PASSING = (Result.RETRY, Result.RECOVERED, Result.HELD)
 
@@ -87,7 +87,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(("wip_base", "wip_commit"), _matching(_HASH)),
     "usage": _one_of({word.value: word.value for word in Provenance}),
     "cost_basis": _one_of({word.value: word.value for word in CostBasis}),
-    "scope_warning": _one_of(_WORDS),
+    "scope_warning": lambda text: _FLAGS.get(text.lower(), _count(text)),
 }
 """The state keys that are kept, each with its reader. A `-` in a key is a `_`."""
 
