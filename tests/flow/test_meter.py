@@ -159,3 +159,19 @@ def test_a_supervisor_that_takes_over_keeps_what_the_first_saw(world: World) -> 
     world.supervise()
     world.supervise()
     assert world.past().state["first_output_s"] == pytest.approx(10, rel=0.01)
+
+
+def test_a_side_file_that_cannot_be_read_ends_nothing(world: World) -> None:
+    """It is the program's own: it may vanish between a look at its folder and the reading."""
+
+    def gone(pattern: str) -> list[tuple[str, bytes]]:
+        raise FileNotFoundError(pattern)
+
+    engine = ScriptedEngine()
+    engine.sidecars = lambda *_: ("/home/somebody/*.jsonl",)  # type: ignore[method-assign]
+    world.engines["scripted"] = engine
+    world.side_files = gone
+    world.add(budget="{tokens: 100}")
+    talk(world, (5, "fact tokens_in 60"), (9, "fact tokens_in 120"))
+    world.supervise()
+    assert (world.result(), world.past().state["tokens_in"]) == ("budget_exceeded", 120)

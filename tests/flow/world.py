@@ -47,6 +47,7 @@ class World:
         self.parked = MemoryLanes(self.machine)
         self.offered = {"os", "git"}
         self.told: list[str] = []
+        self.side_files: Callable[[str], list[tuple[str, bytes]]] = lambda _: []
         self.tell: Callable[[str], None] = self.told.append
         self.looked_at: list[FileChange] = []
         self.at_lock: dict[JobId, Callable[[], object]] = {}
@@ -101,7 +102,8 @@ class World:
             queue=queue, workspaces=self.workspaces, processes=self.processes, clock=self.clock,
             settings=self.settings, host=Host(), environment=self.environment, engine=self.engines.get,
             program=lambda name: f"/bin/{name}" if name in self.installed else None,
-            child_environment=_child_environment, side_files=lambda _: [], prices=lambda _: None, mutexes=self.mutexes,
+            child_environment=_child_environment, side_files=self.side_files, prices=lambda _: None,
+            mutexes=self.mutexes,
             offers=lambda key, value: (value or "1",) if key in self.offered else (),
             lanes=Lanes(self.parked, self.settings, self.clock, self.tell), closed_lanes=lambda: self.lanes,
             tell=self.tell,

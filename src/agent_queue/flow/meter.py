@@ -1,6 +1,7 @@
 """What a run's agent has used so far: its log is read as it grows, and a budget that is used up ends the run."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 from agent_queue.core.allowance import Cost
@@ -17,7 +18,7 @@ CHUNK = 1 << 20
 FAST_S, SLOW_S = 0.25, 5.0
 """How often a log is looked at: with a budget to keep, and only to show what was used so far."""
 FIRST_S = 0.1
-PACE = 20
+SIDE_FILES_S, PACE = 1.0, 20
 """Side files are read as a whole each time: no sooner than after so many times what the last reading took."""
 SHOWN = (
     "tokens_in", "tokens_cached", "tokens_out", "cost_usd", "turns", "tool_calls", "model", "usage", "cost_basis",
@@ -72,12 +73,13 @@ class Meter:
         if self._opened.sidecars or self._feed_some():
             self._side_files_due = 0.0
             yield Deed(self._read)
+        self._facts = self.facts()
         self._count()
 
     def _count(self) -> None:
         """Tell the day's budget what the run cost so far."""
         allowance, run = self._tools.lanes.allowance, self._run
-        usd = self.facts().get("cost_usd") if allowance is not None and allowance.daily else None
+        usd = self._facts.get("cost_usd")
         if allowance is not None and usd is not None:
             cost = Cost(self._opened.engine, run.manifest.profile or "", usd)
             allowance.note(run.id, run.job.past.run, cost)
@@ -118,9 +120,11 @@ class Meter:
             pass
         began = self._tools.clock.monotonic()
         if self._opened.sidecars and began >= self._side_files_due:
-            self.reading.side_files(self._opened.sidecars, self._tools.side_files)
+            # It is the program's: one that is gone, or closed to us, is asked for again at the next look.
+            with suppress(OSError):
+                self.reading.side_files(self._opened.sidecars, self._tools.side_files)
             now = self._tools.clock.monotonic()
-            self._side_files_due = now + PACE * (now - began)
+            self._side_files_due = now + max(PACE * (now - began), SIDE_FILES_S)
         self._facts = self.reading.facts()
 
     def _feed_some(self) -> bool:
