@@ -96,3 +96,38 @@ def test_when_they_contradict_each_other_it_waits_and_says_so(aq: Aq, queue: Pat
     (row,) = (row for row in aq("status", "--json").json()["jobs"] if row["id"] == job)
     assert "contradict each other in same.txt" in " ".join(row["waiting_for"])
     assert row["attempts"] == 0
+
+
+def test_uncommitted_changes_are_announced_as_not_seen(aq: Aq, queue: Path, tmp_path: Path, repo: Path) -> None:
+    (repo / "draft.txt").write_text("mine")
+    job = add(aq, tmp_path / "a.md", "test ! -e draft.txt && cat $AQ_PREFACE")
+    aq("run", "--once")
+    assert (queue / f"review/{job}.md").exists()
+    assert "not committed, and so not here: draft.txt" in aq("logs", job, "--raw").out
+
+
+def test_they_can_be_included_and_stay_as_they_are_in_the_checkout(
+    aq: Aq, queue: Path, tmp_path: Path, repo: Path, git: Callable[..., str]
+) -> None:
+    tracked = git(repo, "ls-files").split()[0]
+    (repo / "draft.txt").write_text("mine")
+    (repo / tracked).write_text("changed")
+    (repo / ".env").write_text("SECRET=1")
+    before = git(repo, "status", "--porcelain")
+    body = f"cat draft.txt {tracked} > both.txt; test ! -e .env && ! grep draft $AQ_PREFACE"
+    job = add(aq, tmp_path / "a.md", body, dirty="include")
+    aq("run", "--once")
+    assert (queue / f"review/{job}.md").exists(), aq("logs", job, "--raw").out
+    assert git(repo, "show", f"aq/wip/{job}:both.txt").startswith("mine")
+    assert git(repo, "status", "--porcelain") == before
+
+
+def test_changes_of_another_commit_than_the_base_are_not_included(
+    aq: Aq, tmp_path: Path, repo: Path, git: Callable[..., str]
+) -> None:
+    git(repo, "commit", "-q", "--allow-empty", "-m", "later")
+    (repo / "draft.txt").write_text("mine")
+    job = add(aq, tmp_path / "a.md", "true", dirty="include", base="HEAD~1")
+    ran = aq("run", "--once", check=1)
+    assert "not of its base" in ran.err
+    assert aq("show", job, "--json").json()["state"]["result"] == "setup_failed"

@@ -54,6 +54,8 @@ class Scene:
     last: LastRun | None = None
     failed: LastRun | None = None
     """An earlier run that failed, where the last one was only broken off."""
+    unseen: tuple[str, ...] = ()
+    """Uncommitted changes of the person's checkout, which the worktree does not show."""
     summary: str = ""
     """The diffstat of what lies there against `base`."""
     lost: tuple[str, ...] = ()
@@ -166,6 +168,10 @@ def _where(scene: Scene) -> Iterator[str]:
         "refused here, and other branches, tags and the stash belong to the person. Commit on this branch or not, as "
         "you like: your files are saved as they are when you end."
     )
+    if scene.unseen:
+        names = ", ".join(readable(path) or "?" for path in scene.unseen[:LONGEST_LIST])
+        more = f" and {len(scene.unseen) - LONGEST_LIST} more" if len(scene.unseen) > LONGEST_LIST else ""
+        yield f"The person's checkout has changes that are not committed, and so not here: {names}{more}."
 
 
 def _left(scene: Scene) -> Iterator[str]:

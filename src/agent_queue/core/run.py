@@ -46,6 +46,8 @@ class Place:
     """The commit that the job's branch started from."""
     start: str | None = None
     """The tree that this run began with; what differs from it at the end was changed by this run."""
+    unseen: tuple[str, ...] = ()
+    """Paths that the person changed in the checkout and has not committed: the worktree does not show that."""
     lost: tuple[str, ...] = ()
     """What of earlier runs' work could not be brought back, a sentence each."""
     repository: str | None = None

@@ -73,7 +73,7 @@ def preface_of(run: Run, opened: Opened, found: Before, summary: str) -> str:
     scene = Scene(
         run=past.run, attempt=past.attempts, attempts=run.manifest.retry.max_retries + 1, branch=place.branch,
         base=place.base, worktree=run.plan.worktree, fresh=past.fresh, last=found.last, failed=found.failed,
-        summary=summary, lost=place.lost, resumed=opened.resumed is not None,
+        summary=summary, unseen=place.unseen, lost=place.lost, resumed=opened.resumed is not None,
     )  # fmt: skip
     return preface(scene)
 

@@ -32,7 +32,7 @@ def opened_in(folder: RunFolder) -> Opened | None:
         value = json.loads(folder.read(RECORD) or b"")
     except ValueError:
         return None
-    place = {**value["place"], "lost": tuple(value["place"].get("lost", ()))}
+    place = {**value["place"], **{key: tuple(value["place"].get(key, ())) for key in ("lost", "unseen")}}
     return Opened(**{**value, "place": Place(**place), "sidecars": tuple(value["sidecars"])})
 
 

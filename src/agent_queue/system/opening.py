@@ -19,6 +19,7 @@ from agent_queue.system.git import Git, GitError
 from agent_queue.system.layout import Layout
 from agent_queue.system.mend import mend
 from agent_queue.system.onto import merged
+from agent_queue.system.uncommitted import beginning
 
 HOOKS = "hooks"
 
@@ -82,7 +83,11 @@ def _worktree(want: Opening, user: Git, base: str) -> Place:
     past = want.past
     begun = past.run > 1 and bool(past.state.get("wip_branch")) and not past.fresh
     last = past.state.get("wip_commit") if begun else None
-    tip = last if last and known(user, f"{last}^{{commit}}") != [None] else base
+    unseen: tuple[str, ...] = ()
+    if last and known(user, f"{last}^{{commit}}") != [None]:
+        tip = last
+    else:
+        tip, unseen = beginning(user, want.job, base, want.manifest.dirty)
     wanted = Wanted(path=want.path, branch=want.branch, tip=tip, begun=begun, afresh=past.fresh)
     gone = begun and not os.path.isdir(want.path)
     mended = attach(user, wanted)
@@ -94,7 +99,7 @@ def _worktree(want: Opening, user: Git, base: str) -> Place:
         _put_back_left_out(want)
     here = Git(want.path, user.keep_open, settings=user.settings)
     start = present(here) if begun else here.run("rev-parse", "HEAD^{tree}")
-    return Place(cwd=cwd, root=want.path, branch=want.branch, base=base, start=start, note=mended)
+    return Place(cwd=cwd, root=want.path, branch=want.branch, base=base, start=start, note=mended, unseen=unseen)
 
 
 def _put_back_left_out(want: Opening) -> None:
