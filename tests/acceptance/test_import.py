@@ -206,7 +206,11 @@ def test_profiles_come_over_and_ours_stand(aq: Aq, old: Old, new: Path) -> None:
     old.job("inbox", "one", "profile: tester")
     aq("init")
     (new / "profiles/ours.md").write_text("ours\n")
-    assert aq("import", old.root, "--json").json()["profiles"] == ["tester.md"]
+    (old.root / "profiles/odd.md").write_text("---\nyolo: true\n---\nYou may.\n")
+    ran = aq("import", old.root, "--json").json()
+    assert ran["profiles"] == ["odd.md", "tester.md"]
+    assert ran["quoted"] == [{"file": "profiles/tester.md", "line": 2, "key": "default-verify"}]
+    assert "profiles/odd.md:2:1: a profile has no key 'yolo'" in ran["problems"][0]
     assert (new / "profiles/ours.md").read_text() == "ours\n"
     verify = aq("show", "one", "--json").json()["manifest"]["verify"]
     assert verify == {"value": ["[ -f x ] && make"], "origin": "profile:tester"}
@@ -228,7 +232,7 @@ def test_files_without_yolo_are_counted_and_written_only_when_told(aq: Aq, old: 
     old.job("inbox", "silent")
     old.job("inbox", "says-no", "yolo: false")
     ran = aq("import", old.root, "--dry-run")
-    assert "1 files do not say `yolo`" in ran.err
+    assert "1 file does not say `yolo`" in ran.err
     assert aq("import", old.root, "--yolo", "--json").json()["without_yolo"] == 1
     assert "yolo: true\n---\n" in (new / "inbox/silent.md").read_text()
     assert (new / "inbox/says-no.md").read_bytes() == (old.root / "inbox/says-no.md").read_bytes()

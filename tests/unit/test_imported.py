@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_queue.core.history import ENTRY_KEYS, fold
-from agent_queue.core.imported import NOTHING, PROCESS, READERS, entry, goes_to, kept
+from agent_queue.core.imported import NOT_FACTS, NOTHING, READERS, entry, goes_to, kept
 from agent_queue.core.insights import attempts
 from agent_queue.core.job import Stage
 from agent_queue.core.lifecycle import Job, Kind, begin, by_hand, requeue
@@ -98,7 +98,7 @@ def test_an_imported_job_lies_where_its_entry_says() -> None:
 
 
 lines = st.lists(
-    st.tuples(st.sampled_from([*READERS, *PROCESS, "prompt", ""]), st.sampled_from(["=", " = ", ""]), st.text()),
+    st.tuples(st.sampled_from([*READERS, *NOT_FACTS, "prompt", ""]), st.sampled_from(["=", " = ", ""]), st.text()),
     max_size=8,
 )
 

@@ -28,7 +28,7 @@ def import_notes(found: Found, *, yolo: bool) -> Iterator[str]:
     for each in found["deps"]:
         yield f"{each['job']}: its deps say {plain(each['says'])}, which is {each['now']} now; change that by hand"
     for each in found["quoted"]:
-        yield f"{each['job']}.md:{each['line']}: {each['key']}: put in quotes, to be read as it was"
+        yield f"{each['file']}:{each['line']}: {each['key']}: put in quotes, to be read as it was"
     for each in found["branches"]:
         yield (f"{each['branch']} is checked out at {home(each['at'])}; switch that to another branch before "
                f"{each['job']} runs")  # fmt: skip
@@ -36,8 +36,9 @@ def import_notes(found: Found, *, yolo: bool) -> Iterator[str]:
         branch = f"git branch aq/wip/{each['job']} {each['branch']}"
         yield f"{each['job']}: its earlier work is on {each['branch']}; `{branch}` lets it go on from there"
     if found["without_yolo"]:
-        yield f"{found['without_yolo']} files do not say `yolo`: once that meant true, " + (
-            "and so it was written into them" if yolo else "here it means false; --yolo writes it into the copies"
+        silent = "1 file does" if found["without_yolo"] == 1 else f"{found['without_yolo']} files do"
+        yield f"{silent} not say `yolo`: once that meant true, " + (
+            "and so it was written there" if yolo else "here it means false; --yolo writes it into copies"
         )
     if found["passed_over"]:
         told = ", ".join(f"{plain(key)} ({number})" for key, number in found["passed_over"].items())

@@ -81,9 +81,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(("exit", "verify_exit"), _whole),
     **dict.fromkeys(("duration_s", "first_output_s", "cost_usd"), _amount),
     **dict.fromkeys(("started_at", "ended_at", "next_eligible"), _when),
-    **dict.fromkeys(
-        ("engine", "profile", "model", "resume_id", "wip_branch", "tracker_item", "tracker_echoed"), _matching(_NAME)
-    ),
+    **dict.fromkeys(("engine", "profile", "model", "wip_branch", "tracker_item", "tracker_echoed"), _matching(_NAME)),
     **dict.fromkeys(("wip_base", "wip_commit"), _matching(_HASH)),
     "usage": _one_of({word.value: word.value for word in Provenance}),
     "cost_basis": _one_of({word.value: word.value for word in CostBasis}),
@@ -91,8 +89,10 @@ READERS: dict[str, Callable[[str], Any]] = {
 }
 """The state keys that are kept, each with its reader. A `-` in a key is a `_`."""
 
-PROCESS = ("pid", "pidstart", "boot_id", "run", "result")
-"""Known as well: the process is dead at an import, the run is 1, the result depends on where the job lay."""
+NOT_FACTS = ("pid", "pidstart", "boot_id", "run", "result", "resume_id")
+"""Known as well: the process is dead at an import, the run is 1, the result depends on where the job lay, and a
+conversation is bound to the folder that it was held in.
+"""
 
 
 def kept(text: str) -> Kept:
@@ -102,7 +102,7 @@ def kept(text: str) -> Kept:
     for line in text.splitlines():
         name, equals, value = line.partition("=")
         key = name.strip().replace("-", "_")
-        if key in READERS or key in PROCESS:
+        if key in READERS or key in NOT_FACTS:
             last[key] = value.strip()
         elif line.strip():
             unknown[key if equals and _NAME.fullmatch(key) else "(no key)"] += 1

@@ -6,6 +6,7 @@ from os.path import expanduser
 from typing import Any
 
 from agent_queue.core.job import JobId, Stage, wip_branch
+from agent_queue.queues.import_old import NewProfile
 from agent_queue.queues.import_plan import Planned, passed_over, pending, renamed_deps
 from agent_queue.queues.old_queue import OldQueue
 from agent_queue.system.attach import checked_out
@@ -13,11 +14,16 @@ from agent_queue.system.git import Git, GitError, repository
 from agent_queue.system.layout import SUFFIX
 
 
-def report(old: OldQueue, planned: Sequence[Planned], made: Sequence[Planned]) -> dict[str, Any]:
+def report(
+    old: OldQueue, planned: Sequence[Planned], made: Sequence[Planned], profiles: Sequence[NewProfile]
+) -> dict[str, Any]:
     """`made` are the jobs that came into being, or would; the rest concerns those and no earlier ones."""
     new = pending(planned)
     problems = [*old.unreadable, *(each.text.problem for each in new if _can_run(each) and each.text.problem)]
     missed = [each for each in new if each not in made]
+    problems += [each.problem for each in profiles if each.problem]
+    quoted = [(f"{each.job}{SUFFIX}", each.text.quoted) for each in new]
+    quoted += [(f"profiles/{each.file}", each.quoted) for each in profiles]
     problems += [f"{each.job}{SUFFIX}: a file of that name appeared in {each.stage}/ meanwhile" for each in missed]
     return {
         "imported": [{"job": each.job, "from": f"{each.old.stage}/{each.old.stem}{SUFFIX}", "stage": each.stage.value,
@@ -26,12 +32,13 @@ def report(old: OldQueue, planned: Sequence[Planned], made: Sequence[Planned]) -
         "renamed": [{"from": f"{each.old.stage}/{each.old.stem}{SUFFIX}", "job": each.job}
                     for each in new if each.old.stem != each.job],
         "deps": [{"job": job, "says": said, "now": now} for job, said, now in renamed_deps(new)],
-        "quoted": [{"job": each.job, "line": line, "key": key} for each in new for line, key in each.text.quoted],
+        "quoted": [{"file": file, "line": line, "key": key} for file, lines in quoted for line, key in lines],
         "without_yolo": sum(not each.text.says_yolo for each in new),
         "branches": list(_branches(new)),
         "earlier_work": [{"job": job, "branch": branch} for job, branch in _earlier(new)],
         "passed_over": dict(sorted(passed_over(new).items())),
         "notes_without_job": old.left(),
+        "profiles": [each.file for each in profiles],
         "problems": problems,
     }  # fmt: skip
 

@@ -29,14 +29,14 @@ def import_old(app: App, path: str, *, dry_run: bool, yolo: bool) -> dict[str, A
     said = {"from": old.root, "root": app.layout.root, "dry_run": dry_run, "busy": busy}
     if dry_run:
         planned = plan(old, taken(app.layout), app.settings.defaults, yolo=yolo)
-        return said | report(old, planned, pending(planned)) | {"profiles": _names(new_profiles(old, app.layout))}
+        return said | report(old, planned, pending(planned), new_profiles(old, app.layout))
     app.initialise()
     with app.intake():
         planned = plan(old, taken(app.layout), app.settings.defaults, yolo=yolo)
         profiles = new_profiles(old, app.layout)
-        app.disk.create(list(profiles.items()))
+        app.disk.create([(f"{app.layout.root}/profiles/{each.file}", each.data) for each in profiles])
         made = carry_out(planned, app.layout, app.disk, app.tools.clock.now())
-    return said | report(old, planned, made) | {"profiles": _names(profiles)}
+    return said | report(old, planned, made, profiles)
 
 
 def _apart(new: str, old: str) -> None:
@@ -47,7 +47,3 @@ def _apart(new: str, old: str) -> None:
     one = os.path.realpath(new)
     if os.path.commonpath((one, old)) in (one, old):
         raise UsageError(f"{new} and {old} lie in each other", hint="name another place for the new queue with --root")
-
-
-def _names(paths: dict[str, bytes]) -> list[str]:
-    return sorted(os.path.basename(path) for path in paths)
