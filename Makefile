@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Every target sets up .venv by itself when it is missing or out of date.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-engines check bench docs lock
+.PHONY: help demo test test-engines test-redmine check bench docs lock
 MAKEFLAGS += --no-print-directory
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH
 
@@ -23,6 +23,10 @@ test: .venv/ready ## all tests but those that need real agent programs
 test-engines: HANGS_AFTER = 600
 test-engines: .venv/ready ## the adapters against the real agent programs, which it fetches from npm
 	@$(PYTEST) tests/engines $(ARGS)
+
+test-redmine: HANGS_AFTER = 600
+test-redmine: .venv/ready ## the round trip with a real Redmine (needs Debian's: redmine redmine-sqlite ruby-webrick)
+	@AQ_TEST_REDMINE=1 $(PYTEST) tests/trackers/test_redmine.py $(ARGS)
 
 check: .venv/ready ## lint, formatting, types, the floors of the architecture, shell files, stale documents
 	@$(MAKE) --keep-going $(CHECKS)
