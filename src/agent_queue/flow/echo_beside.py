@@ -158,7 +158,8 @@ class EchoingEvents:
             else:
                 finished.append((key, value))
         self._heard(woken.files)
-        return replace(woken, finished=finished)
+        files = [change for change in woken.files if not _in_outbox(change)]
+        return replace(woken, finished=finished, files=files)
 
     def _heard(self, files: Sequence[FileChange]) -> None:
         for change in files:
@@ -169,7 +170,7 @@ class EchoingEvents:
                 self._tell_soon()
             elif stage is not None and name.endswith(".md") and self._auto:
                 self._moved[JobId(name.removesuffix(".md"))] = stage
-            elif stage is None and folder.endswith("/outbox") and name.endswith(".json"):
+            elif _in_outbox(change) and name.endswith(".json"):
                 self._tell_soon()
 
     def _noted(self, value: Any) -> None:
@@ -205,6 +206,10 @@ class EchoingEvents:
             self._desk.tell(f"tracker: {what}: {value}")
         elif isinstance(value, BaseException):  # an adapter's defect, perhaps an outsider's: no reason to end jobs
             self._desk.tell(f"tracker: {what}: unexpected {type(value).__name__}; this is a defect of its adapter")
+
+
+def _in_outbox(change: FileChange) -> bool:
+    return change.path.rpartition("/")[0].endswith("/outbox")
 
 
 def _unsettled(job: Any, stage: Stage) -> bool:

@@ -75,7 +75,8 @@ class Loop:
             return False
         if self.stopping is not Stopping.NO:
             return True
-        return self._once and not self._busy and self._look_again is None and self._drained()
+        settled = not self._busy and self._look_again is None and self._tools.clock.monotonic() >= self._start_at
+        return self._once and settled and self._drained()
 
     def _drained(self) -> bool:
         """Nothing can run any more, or only after a hold that is longer than we were told to wait."""
@@ -106,6 +107,7 @@ class Loop:
         eligible = self._next_start() if self.stopping is Stopping.NO else None
         beat = self._runs.next_time()
         times = [self._rescan_at, *self._busy.values()]
+        times += [self._start_at] if self._start_at > now else []
         times += [time for time in (beat, self._look_again) if time is not None]
         times += [now + eligible - clock] if eligible is not None else []
         return max(min(times) - now, 0.0)
