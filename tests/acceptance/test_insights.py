@@ -122,7 +122,9 @@ def test_the_cache_may_be_deleted_or_torn(aq: Aq, jobs: Jobs) -> None:
     aq("run", "--once")
     told = insights(aq)
     cache = jobs.queue / ".aq/insights.json"
-    for torn in (b"", b"{", b"[]", b'{"version": 1}'):
+    known = json.loads(cache.read_bytes())
+    other = json.dumps({**known, "form": known["form"][:-1], "jobs": {job: [[0, 0], []] for job in known["jobs"]}})
+    for torn in (b"", b"{", b"[]", b'{"form": 1}', other.encode()):
         cache.write_bytes(torn)
         assert insights(aq) == told
     cache.unlink()

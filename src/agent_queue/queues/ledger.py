@@ -16,7 +16,8 @@ from agent_queue.system import records
 from agent_queue.system.files import Disk
 from agent_queue.system.layout import SUFFIX, Layout
 
-VERSION = 1
+FORM = [1, *Past._fields, *Attempt._fields]
+"""What a record of the cache holds, in this order; one of another form is read anew."""
 JOURNAL = ".jsonl"
 
 
@@ -40,7 +41,7 @@ class Ledger:
         """Every job that has a journal, by id."""
         path = f"{self._layout.own}/insights.json"
         value = records.read_object(path) or {}
-        known: dict[str, Any] = value.get("jobs", {}) if value.get("version") == VERSION else {}
+        known: dict[str, Any] = value.get("jobs", {}) if value.get("form") == FORM else {}
         folder, news, following = f"{self._layout.root}/journal", False, {}
         for name in sorted(os.listdir(folder)):
             if not name.endswith(JOURNAL):
@@ -72,7 +73,7 @@ class Ledger:
 
     def _save(self, path: str, jobs: dict[str, Any]) -> None:
         try:
-            data = json.dumps({"version": VERSION, "jobs": jobs}, separators=(",", ":")).encode()
+            data = json.dumps({"form": FORM, "jobs": jobs}, separators=(",", ":")).encode()
             self._disk.put(path, data, durable=False)
         except OSError:
             return  # a queue that may only be read can still be looked at
