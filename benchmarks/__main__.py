@@ -12,8 +12,8 @@ from benchmarks.machine import Others, description
 from benchmarks.report import listed, page, table
 from benchmarks.setting import Setting, setting
 
-ROWS = ("start_up", "wake_up", "life", "enqueue", "claims", "idle", "memory", "checkpoint", "recovery", "reading",
-        "insights")  # fmt: skip
+ROWS = ("start_up", "wake_up", "life", "enqueue", "choosing", "claims", "idle", "memory", "checkpoint", "recovery",
+        "reading", "insights")  # fmt: skip
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 
