@@ -307,6 +307,24 @@ MUTANTS = (
         "survive",
     ),
     Mutant(
+        "every checkpoint uses an index of one name",
+        (Edit("system/own_index.py", "INDEX_PREFIX + secrets.token_hex(6)", 'INDEX_PREFIX + "one"'),),
+        ("snapshots", "in-place", "14"),
+        "a lock is stuck",
+    ),
+    Mutant(
+        "a checkpoint runs the hooks that it finds",
+        (Edit("system/git.py", '    "core.hooksPath=/dev/null",\n'),),
+        ("snapshots", "plain", "1"),
+        "ran: ",
+    ),
+    Mutant(
+        "filters are run as the agent left them",
+        (Edit("system/filters.py", "    return tuple(settings), different\n", "    return (), ()\n"),),
+        ("snapshots", "filter", "1"),
+        "ran: ",
+    ),
+    Mutant(
         "nobody sweeps when the shim is dead",
         (Edit(PROCESSES, "        while found := list(kernel.carriers(marker)):", "        while found := []:"),),
         deed("kill_shim"),

@@ -9,7 +9,7 @@ from . import report, strace
 from .mutants import MUTANTS, SPARES, Mutant, Spare
 from .tally import Tally, harness, source
 
-NEED_STRACE = ("faults", "stopped_early", "slow_record")
+NEED_STRACE = ("faults", "snapshots", "stopped_early", "slow_record")
 
 
 def planted(mutant: Mutant | Spare, folder: Path) -> str:

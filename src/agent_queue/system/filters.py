@@ -8,7 +8,10 @@ SHOWN = 50
 
 
 def as_before(before: Before | None, now: dict[str, str]) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
-    """Settings that give every filter what it was before, and the names of those that differ now."""
+    """Settings that give every filter what it was before, and the names of those that differ now.
+
+    No setting can take away a `process` that was added to a filter with a `clean`: such a filter is off altogether.
+    """
     if before is None:
         return (), ()
     drivers = sorted({key[len("filter.") :].rpartition(".")[0] for key in {*now, *before.filters}})
@@ -17,6 +20,7 @@ def as_before(before: Before | None, now: dict[str, str]) -> tuple[tuple[tuple[s
         (f"filter.{name}.{key}", before.filters.get(f"filter.{name}.{key}", off))
         for name in different
         for key, off in OFF.items()
+        if now.get(f"filter.{name}.{key}") != before.filters.get(f"filter.{name}.{key}")
     ]
     return tuple(settings), different
 
