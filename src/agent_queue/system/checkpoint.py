@@ -95,6 +95,9 @@ def folders(git: Git) -> tuple[str, str]:
     Raises:
         GitError: there is no repository.
     """
+    link = os.path.join(git.folder, ".git")
+    if os.path.isfile(os.path.join(link, "HEAD")):  # told without a process: this is asked often
+        return os.path.realpath(link), os.path.realpath(link)
     told = git.run("rev-parse", "--path-format=absolute", "--absolute-git-dir", "--git-common-dir")
     folder, _, common = told.partition("\n")
     return folder, common
