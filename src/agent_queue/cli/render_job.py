@@ -82,6 +82,12 @@ def _files(found: Found, _: Screen) -> Iterator[str]:
     yield from (_labelled(name, home(path)) for name, path in found["files"].items())
 
 
+def _saved(found: Found, _: Screen) -> Iterator[str]:
+    for what, paths in found["saved"].items():
+        yield f"  {SAVED.get(what, what)}"
+        yield from (f"    {plain(str(path))}" for path in paths)
+
+
 def _dropped(found: Found, screen: Screen) -> Iterator[str]:
     names, line = found["dropped_environment"], " "
     for name in names:
@@ -133,6 +139,13 @@ def _labelled(label: str, text: str) -> str:
     return f"  {label:<{LABEL}} {text}"
 
 
+SAVED = {
+    "left_out": "left out of the commit, kept beside the run in kept/:", "not_saved": "in its workspace alone:",
+    "filters_off": "saved without the filter that its agent configured:",
+    "refs_put_back": "moved by its agent, put back:",
+    "verify_changed": "changed by its verify, on refs/aq/snapshots alone:",
+}  # fmt: skip
+"""What happened to paths and refs that are not simply on the branch."""
 FACTS: dict[str, Callable[[Any], str]] = {
     "result": str,
     "failure": lambda value: f"because of {value}",
@@ -149,6 +162,7 @@ FACTS: dict[str, Callable[[Any], str]] = {
 """What of a journal entry is told to people, and how."""
 SECTIONS: dict[str, Callable[[Found, Screen], Iterator[str]]] = {
     "Problems": _problems, "Why": _why, "Report": _report, "State": _state, "Manifest": _manifest, "Files": _files,
+    "Not on its branch": _saved,
     "History": _history, "Environment it did not see": _dropped,
 }  # fmt: skip
 

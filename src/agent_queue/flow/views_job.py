@@ -32,6 +32,7 @@ def show(queue: Queue, job: Job, *, history: Sequence[Entry], files: Mapping[str
         "report": _report(queue, job),
         "outside_scope": _record(queue, job, "outside.json") or [],
         "dropped_environment": _record(queue, job, "dropped.json") or [],
+        "saved": _record(queue, job, "saved.json") or {},
         "files": dict(files),
         "journal_lines_skipped": past.skipped,
         "history": [dict(entry) for entry in history],

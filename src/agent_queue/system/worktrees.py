@@ -9,7 +9,7 @@ from agent_queue.core.history import History
 from agent_queue.core.job import JobId
 from agent_queue.core.manifest import Manifest
 from agent_queue.ports import Kept, Lock, Place, Plan
-from agent_queue.system import keeping
+from agent_queue.system import keeping, left_out
 from agent_queue.system.artifacts import find
 from agent_queue.system.attach import alone, common
 from agent_queue.system.difference import Difference, Form, difference, summary
@@ -117,17 +117,23 @@ class MachineWorkspaces:
         if not os.path.isdir(path):
             return ""
         here = Git(path)
-        status = here.ask("status", "--porcelain", "--untracked-files=all")
+        status = here.ask("status", "--porcelain", "-z", "--untracked-files=all")
         branch, head = past.state.get("wip_branch"), here.ask("symbolic-ref", "-q", "HEAD")
         if status is None:
             return f"{path} is no worktree any more; look at it, then remove it by hand"
-        if status or head != f"refs/heads/{branch}":
+        if (status and not self._kept_beside(job, past, path, status)) or head != f"refs/heads/{branch}":
             return f"{path} holds work that is not on {branch}; `aq requeue` it or commit it there"
         user = Git(common(here))
         with alone(user):
             user.ask("worktree", "unlock", path)
             user.run("worktree", "remove", "--force", path)
         return ""
+
+    def _kept_beside(self, job: JobId, past: History, path: str, status: str) -> bool:
+        """True when all that is not on the branch is kept beside a run, as it is now."""
+        latest = left_out.latest([self._layout.run(job, run) for run in range(1, past.run + 1)])
+        rows = [row for row in status.split("\0") if row]
+        return all(row.startswith("?? ") and left_out.kept_of(path, row[3:], latest) for row in rows)
 
     def diff(
         self, job: JobId, past: History, cwd: str | None, *, live: bool, patch: bool, colour: bool, columns: int
