@@ -202,6 +202,9 @@ class Workspaces(Protocol):
     def artifacts(self, place: Place, globs: Sequence[str]) -> list[tuple[str, str]]:
         """The files where the agent works that match, each by its path from there and its full path."""
 
+    def ready(self, place: Place, lock: Lock) -> None:
+        """Note that the setup of a new worktree ran well: `Place.setup` is empty from the next run on."""
+
     def summary(self, place: Place) -> str:
         """The diffstat of what a run begins with against the job's base; '' when that is nothing."""
 

@@ -233,3 +233,20 @@ def test_continue_on_a_terminal_starts_it_and_saves_what_was_done(
     assert git(repo, "show", f"aq/wip/{job}:said.txt") == f"--resume {SESSION}"
     assert "continued by a person" in git(repo, "log", "-1", "--format=%s", f"aq/wip/{job}")
     assert [entry["files_changed"] for entry in journal(jobs, job) if entry["event"] == "continued"] == [2]
+
+
+def test_diff_of_one_run(aq: Aq, jobs: Jobs, repo: Path) -> None:
+    job = jobs.add("twice", 'echo line >> "file-$(ls | grep -c file).txt"; exit 1', retry="{max: 1, on: [crash]}")
+    aq("run", "--once", check=1)
+
+    def changed(*arguments: str) -> list[str]:
+        return [row["path"] for row in aq("diff", job, "--json", *arguments).json()["files"]]
+
+    assert changed() == ["file-0.txt", "file-1.txt"]
+    assert changed("--run", "1") == ["file-0.txt"]
+    assert changed("--run", "2") == ["file-1.txt"]
+    assert "+line" in aq("diff", job, "--run", "2", "--patch").out
+    assert "it has had 2" in aq("diff", job, "--run", "3", check=2).err
+    aq("requeue", job, "--fresh")
+    aq("run", "--once", check=1)
+    assert changed("--run", "3") == ["file-0.txt"]

@@ -49,6 +49,19 @@ MUTATIONS: dict[str, tuple[set[str], str]] = {
         },
         "copies of what no commit should hold, and those put back into a worktree: files too large for memory",
     ),
+    "system/equipment.py": (
+        {
+            "open w",
+            "os.makedirs",
+            "os.replace",
+            "os.symlink",
+            "os.unlink",
+            "shutil.copy2",
+            "shutil.copytree",
+            "shutil.rmtree",
+        },
+        "what a job's worktree is given besides git's files, and the record of it in git's folder of that worktree",
+    ),
     "demo/play.py": ({"tempfile.mkdtemp", "shutil.rmtree"}, "the demonstration's own temporary folder"),
     "demo/stage.py": (
         {".mkdir", ".write_text", "open wb", "shutil.copy"},

@@ -10,6 +10,7 @@ from agent_queue.core.history import History
 from agent_queue.core.job import JobId
 from agent_queue.core.manifest import Manifest
 from agent_queue.core.run import Kept, Place
+from agent_queue.core.settings import WorkspaceSettings
 from agent_queue.system import locks
 from agent_queue.system.files import Disk
 from agent_queue.system.git import Git
@@ -88,12 +89,15 @@ class Repository:
 class Life:
     """One job in its workspace: what its journal says grows with what the workspace tells, as in the story."""
 
-    def __init__(self, tmp: Path, cwd: Path, job: JobId = JOB, refs: tuple[str, ...] = (), **manifest: Any) -> None:
+    def __init__(
+        self, tmp: Path, cwd: Path, job: JobId = JOB, refs: tuple[str, ...] = (),
+        wanted: WorkspaceSettings | None = None, **manifest: Any,
+    ) -> None:  # fmt: skip
         layout = Layout(str(tmp))
         self.work = tmp / "work"
         for folder in (layout.work, layout.scratch):
             Path(folder).mkdir(parents=True, exist_ok=True)
-        self.workspaces = MachineWorkspaces(layout, Disk(layout.scratch), refs=refs)
+        self.workspaces = MachineWorkspaces(layout, Disk(layout.scratch), wanted or WorkspaceSettings(refs=refs))
         self.job = job
         self.cwd = cwd
         self.manifest = Manifest(cwd=str(cwd), **manifest)

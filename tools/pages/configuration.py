@@ -35,6 +35,13 @@ ENGINE = {
 }  # fmt: skip
 LANE = {"hours": 'when it starts jobs, local time, e.g. `"22:00-06:00"` to keep the day for yourself'}
 WORKSPACE = {
+    "copy": "globs below the repository: what of your checkout is copied into each new worktree, and into no commit, "
+            "such as `['.env.local', 'certs']`; what is not there is passed over",
+    "link": "the same by a symbolic link, for what is large and only read, such as `['node_modules', '.venv']`",
+    "setup": "a command, or several in order, run by `/bin/sh -c` in each new worktree before its first agent: "
+             "`['npm ci']`. What they make is in no commit. One that fails ends the run as `setup_failed`; "
+             "`aq logs --setup JOB` has its output",
+    "setup_timeout": "how long all of them may take",
     "refs": "patterns of branches that agents may create, move and delete besides their job's own, such as "
             "`['feat/*']`; a whole ref name, `refs/tags/v*`, is possible too",
 }  # fmt: skip
@@ -54,7 +61,7 @@ VARIABLES = {
 def page() -> str:
     same("settings", TABLES, (field.name for field in fields_of(Settings)))
     same("[run] keys", RUN, (field.name.removesuffix("_s") for field in fields_of(RunSettings)))
-    same("[workspace] keys", WORKSPACE, (field.name for field in fields_of(WorkspaceSettings)))
+    same("[workspace] keys", WORKSPACE, (field.name.removesuffix("_s") for field in fields_of(WorkspaceSettings)))
     same("[engines] keys", ENGINE, (field.name for field in fields_of(EngineSettings)))
     same("[lanes] keys", LANE, (field.name for field in fields_of(LaneSettings)))
     found = {name for text in strings() for name in re.findall(r"AGENT_QUEUE_[A-Z_]+", text)}

@@ -11,7 +11,7 @@ from agent_queue.cli.options import emit, job_argument, json_option
 from agent_queue.cli.screen import Screen, home, paged, plain
 from agent_queue.core.job import Stage
 from agent_queue.flow.requests import named
-from agent_queue.flow.views_job import cwd
+from agent_queue.flow.views_job import cwd, of_run
 from agent_queue.wiring import opened
 
 SHOWN = 8
@@ -20,9 +20,10 @@ SHOWN = 8
 @click.command()
 @job_argument
 @click.option("--patch", is_flag=True, help="Every changed line, instead of a summary.")
+@click.option("--run", type=click.IntRange(1), metavar="N", help="What run N alone changed.")
 @json_option
 @click.pass_obj
-def command(root: str | None, *, job: str, patch: bool, as_json: bool) -> None:
+def command(root: str | None, *, job: str, patch: bool, run: int | None, as_json: bool) -> None:
     """What a job changed against its base. Of a running job: its worktree as it is now.
 
     Into a file or a pipe, --patch is what `git apply` takes.
@@ -33,8 +34,8 @@ def command(root: str | None, *, job: str, patch: bool, as_json: bool) -> None:
     screen = Screen.here()
     colour = screen.colour and not as_json
     told = asdict(app.workspaces.diff(
-        found.id, found.past, cwd(app.queue, found), live=found.stage is Stage.BUILDING, patch=patch, colour=colour,
-        columns=screen.width,
+        found.id, of_run(found, app.queue.history(found.id), run), cwd(app.queue, found), colour=colour, patch=patch,
+        live=found.stage is Stage.BUILDING and run in (None, found.past.run), columns=screen.width,
     ))  # fmt: skip
     told |= {"job": found.id, "branch": found.past.state.get("wip_branch")}
     data = told.pop("text")

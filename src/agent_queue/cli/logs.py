@@ -8,7 +8,7 @@ from agent_queue.cli.options import chatter, job_argument
 from agent_queue.cli.screen import Screen, event_text, plain
 from agent_queue.flow.opened import opened_in
 from agent_queue.flow.requests import named
-from agent_queue.flow.views_log import Log, chunks, events, log_of, over, texts
+from agent_queue.flow.views_log import Kind, Log, chunks, events, log_of, over, texts
 from agent_queue.ports import Reader
 from agent_queue.wiring import App, opened
 
@@ -19,15 +19,16 @@ LOOK_S = 0.1
 @job_argument
 @click.option("-f", "--follow", is_flag=True, help="Go on as it grows, until the run ends.")
 @click.option("--run", type=int, metavar="N", help="An earlier run; else the latest.")
-@click.option("--verify", is_flag=True, help="What the verify commands printed.")
+@click.option("--verify", "kind", flag_value=Kind.VERIFY, type=Kind, help="What the verify commands printed.")
+@click.option("--setup", "kind", flag_value=Kind.SETUP, type=Kind, help="What the setup of the worktree printed.")
 @click.option("--raw", is_flag=True, help="The bytes as they are, secrets too.")
 @click.pass_obj
-def command(root: str | None, *, job: str, follow: bool, run: int | None, verify: bool, raw: bool) -> None:
+def command(root: str | None, *, job: str, follow: bool, run: int | None, kind: Kind | None, raw: bool) -> None:
     """What a job's agent said and did. Known secrets, and what looks like a key, are not shown; --raw shows all."""
     app = opened(root)
     found = app.queue.job(named(app.queue, job))
     assert found is not None
-    log = log_of(app.tools, found, run, verify=verify)
+    log = log_of(app.tools, found, run, kind or Kind.AGENT)
 
     def ended() -> bool:
         return not follow or over(
@@ -35,7 +36,7 @@ def command(root: str | None, *, job: str, follow: bool, run: int | None, verify
         )
 
     data = chunks(log, ended, lambda ready: app.patience(ready, seconds=3600, every_s=LOOK_S))
-    reader = None if raw or verify else _reader(app, log)
+    reader = None if raw or kind else _reader(app, log)
     if raw:
         for chunk in data:
             sys.stdout.buffer.write(chunk)

@@ -1,6 +1,6 @@
 """What a run is made of, as values: where it works, what is started, how it is stopped, what is seen of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -58,6 +58,8 @@ class Place:
     """What every process in there needs in its environment, so that its git leaves the user's refs alone."""
     note: str = ""
     """What of earlier work had to be restored, or could not be."""
+    setup: tuple[str, ...] = ()
+    """Commands that have to run well in a new worktree before an agent starts there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,9 +165,22 @@ class Kept:
 
 def guarded(env: Mapping[str, str], guard: Mapping[str, str]) -> dict[str, str]:
     """An environment with a place's own; settings of git that it has already keep their places in the list."""
-    count = int(env.get("GIT_CONFIG_COUNT", "0")) if env.get("GIT_CONFIG_COUNT", "").isdigit() else 0
-    if not guard or not count:
+    before, own = _settings_in(env), _settings_in(guard)
+    if not guard or not before:
         return {**env, **guard}
-    moved = {name.replace("_0", f"_{count}"): value for name, value in guard.items() if name.startswith("GIT_CONFIG_")}
     rest = {name: value for name, value in guard.items() if not name.startswith("GIT_CONFIG_")}
-    return {**env, **rest, **moved, "GIT_CONFIG_COUNT": str(count + 1), "AQ_GUARD_ENTRY": str(count)}
+    return {**env, **rest, **with_settings(env, own), "AQ_GUARD_ENTRY": str(len(before))}
+
+
+def with_settings(env: Mapping[str, str], settings: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """An environment in which git has these settings too, behind those that stand there."""
+    count = len(_settings_in(env))
+    keys = {f"GIT_CONFIG_KEY_{count + number}": key for number, (key, _) in enumerate(settings)}
+    values = {f"GIT_CONFIG_VALUE_{count + number}": value for number, (_, value) in enumerate(settings)}
+    return {**env, **keys, **values, "GIT_CONFIG_COUNT": str(count + len(settings))}
+
+
+def _settings_in(env: Mapping[str, str]) -> list[tuple[str, str]]:
+    told = env.get("GIT_CONFIG_COUNT", "")
+    numbers = range(int(told)) if told.isdigit() else range(0)
+    return [(env.get(f"GIT_CONFIG_KEY_{number}", ""), env.get(f"GIT_CONFIG_VALUE_{number}", "")) for number in numbers]

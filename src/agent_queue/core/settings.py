@@ -59,20 +59,27 @@ class EngineSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceSettings:
-    """`refs` are patterns of refs that agents may move besides their job's branch; short ones mean branches."""
+    """`refs` are patterns of refs that agents may move besides their job's branch; short ones mean branches.
+
+    `copy` and `link` are globs below the repository, `setup` commands for a new worktree, with their time in seconds.
+    """
 
     refs: tuple[str, ...] = ()
+    copy: tuple[str, ...] = ()
+    link: tuple[str, ...] = ()
+    setup: tuple[str, ...] = ()
+    setup_timeout_s: float | None = 1800.0
 
 
 _RUN_DEFAULTS = RunSettings()
 _NO_LIMITS = Daily()
-_WORKSPACE_DEFAULTS = WorkspaceSettings()
+NOTHING_WANTED = WorkspaceSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     run: RunSettings = _RUN_DEFAULTS
-    workspace: WorkspaceSettings = _WORKSPACE_DEFAULTS
+    workspace: WorkspaceSettings = NOTHING_WANTED
     defaults: Manifest = EMPTY
     engines: Mapping[str, EngineSettings] = field(default_factory=dict)
     classes: Classes = field(default_factory=lambda: CLASSES)
@@ -161,8 +168,24 @@ def _run(table: Mapping[str, Any], environment: Mapping[str, str]) -> RunSetting
 
 
 def _workspace(table: Mapping[str, Any]) -> WorkspaceSettings:
-    _known(table, ("refs",), "workspace.")
-    return WorkspaceSettings(refs=tuple(_texts(table.get("refs", []), "workspace.refs")))
+    _known(table, ("refs", "copy", "link", "setup", "setup_timeout"), "workspace.")
+    setup = table.get("setup", [])
+    return WorkspaceSettings(
+        refs=_texts(table.get("refs", []), "workspace.refs"),
+        copy=_below(table.get("copy", []), "workspace.copy"),
+        link=_below(table.get("link", []), "workspace.link"),
+        setup=_texts([setup] if isinstance(setup, str) else setup, "workspace.setup"),
+        setup_timeout_s=_off_or_seconds(table.get("setup_timeout", "30m"), "workspace.setup_timeout"),
+    )
+
+
+def _below(value: object, name: str) -> tuple[str, ...]:
+    """Globs that stay below the repository."""
+    found = _texts(value, name)
+    for text in found:
+        if text.startswith(("/", "~")) or {"..", ".git"} & {*text.split("/")}:
+            raise SettingsError(f"config.toml: {name} holds {text!r}, which is no path below the repository")
+    return found
 
 
 def _engine(table: Mapping[str, Any], name: str) -> EngineSettings:

@@ -17,6 +17,7 @@ from agent_queue.flow.base import based
 from agent_queue.flow.before import before, conversation_of, preface_of
 from agent_queue.flow.choose_engine import Chosen, choose
 from agent_queue.flow.opened import Opened, keep, to_json
+from agent_queue.flow.setup import setup
 from agent_queue.flow.tools import Deed, Run, Steps, Tools
 from agent_queue.ports import Assignment, Lock, Place, RunFolder, Start
 
@@ -46,13 +47,10 @@ def launch(run: Run, tools: Tools, folder: RunFolder) -> Steps[Opened | Outcome]
     assignment = _assignment(run, tools, folder, chosen, opened)
     start, dropped = _command(run, tools, folder, chosen, opened, assignment)
     opened = replace(opened, sidecars=chosen.engine.sidecars(assignment, place, start.env))
-    keep(folder, opened)
-    folder.write("manifest.json", to_json(run.manifest.to_json()))
-    folder.write(JOB, render(run.manifest, run.body).encode(errors="surrogateescape"))
-    told = preface_of(run, opened, found, summary)
-    folder.write(PREFACE, told.encode())
-    whole = run.body if chosen.engine.script else prefaced(told, prompt(run.persona, run.body))
-    folder.write("prompt.md", whole.encode(errors="surrogateescape"))
+    _write(run, folder, chosen, opened, preface_of(run, opened, found, summary))
+    failed = yield from setup(run, tools, folder, opened)
+    if failed is not None:
+        return failed
     stopped = tools.processes.stopped(folder.path)
     if stopped is not None:
         return of_stop(stopped, tools.clock.now())
@@ -61,6 +59,16 @@ def launch(run: Run, tools: Tools, folder: RunFolder) -> Steps[Opened | Outcome]
     if dropped:
         folder.write("dropped.json", to_json(dropped))
     return opened
+
+
+def _write(run: Run, folder: RunFolder, chosen: Chosen, opened: Opened, told: str) -> None:
+    """The run's files; `told` is what stands before the body in the prompt."""
+    keep(folder, opened)
+    folder.write("manifest.json", to_json(run.manifest.to_json()))
+    folder.write(JOB, render(run.manifest, run.body).encode(errors="surrogateescape"))
+    folder.write(PREFACE, told.encode())
+    whole = run.body if chosen.engine.script else prefaced(told, prompt(run.persona, run.body))
+    folder.write("prompt.md", whole.encode(errors="surrogateescape"))
 
 
 def _workspace(run: Run, tools: Tools, lock: Lock) -> Steps[tuple[Place, str]]:

@@ -32,7 +32,8 @@ def opened_in(folder: RunFolder) -> Opened | None:
         value = json.loads(folder.read(RECORD) or b"")
     except ValueError:
         return None
-    place = {**value["place"], **{key: tuple(value["place"].get(key, ())) for key in ("lost", "unseen")}}
+    texts = ("lost", "unseen", "setup")
+    place = {**value["place"], **{key: tuple(value["place"].get(key, ())) for key in texts}}
     return Opened(**{**value, "place": Place(**place), "sidecars": tuple(value["sidecars"])})
 
 

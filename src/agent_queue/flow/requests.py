@@ -10,6 +10,7 @@ from agent_queue.core.job import FINAL, JobId, Stage
 from agent_queue.core.lifecycle import Job, Move
 from agent_queue.core.outcome import StopReason
 from agent_queue.flow.recover import settle_alone
+from agent_queue.flow.setup import ask_stop
 from agent_queue.flow.tools import Tools, policy_of, run_folder
 from agent_queue.flow.verify import current
 from agent_queue.ports import Queue
@@ -102,12 +103,11 @@ def _cancelled(tools: Tools, job: JobId) -> bool:
 
 def _ask_stop(tools: Tools, job: Job) -> None:
     """Have its agent, or its verify, stopped; one that waits or rests has neither."""
-    path = ""
+    folder = run_folder(tools, job)
     if job.stage is Stage.BUILDING and job.past.run:
-        path = run_folder(tools, job).path
-    elif job.stage is Stage.REVIEW:
-        path = current(run_folder(tools, job))
-    if path and tools.processes.stopped(path) is None:
+        if tools.processes.stopped(folder.path) is None:
+            ask_stop(tools, folder, StopReason.CANCEL)
+    elif job.stage is Stage.REVIEW and (path := current(folder)) and tools.processes.stopped(path) is None:
         tools.processes.ask_stop(path, StopReason.CANCEL)
 
 

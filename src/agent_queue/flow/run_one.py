@@ -24,6 +24,7 @@ from agent_queue.flow.meter import Meter
 from agent_queue.flow.opened import Opened, opened_in, to_json
 from agent_queue.flow.saved import record
 from agent_queue.flow.secrets import without_secrets
+from agent_queue.flow.setup import cut_off
 from agent_queue.flow.tools import Deed, Run, Steps, Tools, Watch, hold, policy_of, run_folder
 from agent_queue.flow.verify import verify
 from agent_queue.ports import Ending, Kept, RunFolder
@@ -123,11 +124,11 @@ def _end(run: Run, tools: Tools, folder: RunFolder, meter: Meter | None) -> Step
     opened, lock = opened_in(folder), run.lock
     assert lock is not None
     stopped, exit_ = tools.processes.stopped(folder.path), tools.processes.exit(folder.path)
-    if opened is None:
+    if opened is not None and exit_ is None:
+        yield Deed(lambda: tools.processes.sweep(opened.marker))
+    if opened is None or cut_off(tools, folder):
         died = Broke(kind=Failure.MACHINE, reason="the supervisor died before the agent was started")
         return of_stop(stopped, tools.clock.now()) if stopped else died
-    if exit_ is None:
-        yield Deed(lambda: tools.processes.sweep(opened.marker))
     why = stopped.value if stopped else str(exit_) if exit_ else "its shim died"
     note = ""
     try:

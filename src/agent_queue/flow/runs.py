@@ -9,6 +9,7 @@ from agent_queue.core.lifecycle import Move
 from agent_queue.core.outcome import StopReason
 from agent_queue.core.recovery import Repair
 from agent_queue.flow.run_one import work
+from agent_queue.flow.setup import ask_stop
 from agent_queue.flow.tools import Abandoned, Deed, Run, Steps, Tools, Watch, run_folder
 from agent_queue.flow.verify import current
 from agent_queue.ports import Events, Woken
@@ -98,8 +99,9 @@ class Runs:
         """Have the agents or verifies of these runs stopped by their shims."""
         for active in runs:
             folder = run_folder(self._tools, active.run.job)
-            path = current(folder) if active.run.job.stage is Stage.REVIEW else folder.path
-            if path:
+            if active.run.job.stage is not Stage.REVIEW:
+                ask_stop(self._tools, folder, why)
+            elif path := current(folder):
                 self._tools.processes.ask_stop(path, why)
 
     def _step(self, job: JobId, value: Any) -> Move | None:

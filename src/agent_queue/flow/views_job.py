@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from agent_queue.core.errors import AqError
-from agent_queue.core.history import Entry
+from agent_queue.core.errors import AqError, UsageError
+from agent_queue.core.history import Entry, History
 from agent_queue.core.insights import figures
 from agent_queue.core.job import Stage
 from agent_queue.core.lifecycle import Job
@@ -54,6 +55,29 @@ def cwd(queue: Queue, job: Job) -> str | None:
     """Where the job works, as its manifest says it."""
     said = manifest(queue, job).get("cwd")
     return str(said["value"]) if said else None
+
+
+def of_run(job: Job, history: Sequence[Entry], run: int | None) -> History:
+    """The job's past as far as it tells what one run changed: from the commit it began with to the one it left.
+
+    Raises:
+        UsageError: there was no such run.
+    """
+    if run is None:
+        return job.past
+    if not 1 <= run <= job.past.run:
+        raise UsageError(f"{job.id} has no run {run}; it has had {job.past.run}")
+    number, fresh, tip, begun, left = 0, False, None, None, None
+    for entry in history:
+        event, number = entry.get("event"), entry.get("run") or number
+        if event == "started":
+            tip = entry.get("wip_base") if fresh or tip is None else tip
+            begun = tip if number == run else begun
+        elif event in ("ended", "continued") and entry.get("wip_commit"):
+            tip = entry["wip_commit"]
+            left = tip if number == run else left
+        fresh = bool(entry.get("fresh", fresh))
+    return replace(job.past, state={**job.past.state, "wip_base": begun, "wip_commit": left})
 
 
 def _value(text: str) -> Any:

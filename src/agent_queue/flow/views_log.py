@@ -3,10 +3,12 @@
 import codecs
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 
 from agent_queue.core.errors import AqError, UsageError
 from agent_queue.core.job import JobId, Stage
 from agent_queue.core.lifecycle import Job, pending
+from agent_queue.flow.setup import RECORD
 from agent_queue.flow.tools import Tools, policy_of
 from agent_queue.flow.verify import current
 from agent_queue.ports import Event, Reader, RunFolder
@@ -17,21 +19,29 @@ Wait = Callable[[Callable[[], bool]], object]
 """Wait until something is so, or for a while."""
 
 
+class Kind(StrEnum):
+    """What of a run printed a log."""
+
+    AGENT = "agent"
+    VERIFY = "verify"
+    SETUP = "setup"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
-    """The log of one run, of its agent or of its verify."""
+    """The log of one run, of its agent, its verify or the setup before it."""
 
     job: JobId
     run: int
     folder: RunFolder
-    verify: bool
+    kind: Kind
 
     @property
     def name(self) -> str:
-        return "verify.log" if self.verify else "agent.log"
+        return f"{self.kind}.log"
 
 
-def log_of(tools: Tools, job: Job, run: int | None, *, verify: bool) -> Log:
+def log_of(tools: Tools, job: Job, run: int | None, kind: Kind) -> Log:
     """The log of a run, the latest when none is named.
 
     Raises:
@@ -43,11 +53,11 @@ def log_of(tools: Tools, job: Job, run: int | None, *, verify: bool) -> Log:
         raise UsageError(f"{job.id} has no run {run}; its latest is {job.past.run}")
     number = run or job.past.run
     folder = tools.queue.run_folder(job.id, number)
-    log = Log(job=job.id, run=number, folder=folder, verify=verify)
+    log = Log(job=job.id, run=number, folder=folder, kind=kind)
     under_way = number == job.past.run and job.stage in (Stage.BUILDING, Stage.REVIEW)
     if folder.written_at(log.name) is None and not under_way:
-        if verify:
-            raise AqError(f"run {number} of {job.id} had no verify", hint="`aq show` says how it ended")
+        if kind is not Kind.AGENT:
+            raise AqError(f"run {number} of {job.id} had no {kind}", hint="`aq show` says how it ended")
         hint = "`aq show` says why it ended; `aq clean` puts the logs of finished jobs away under archive/"
         raise AqError(f"run {number} of {job.id} has no log", hint=hint)
     return log
@@ -60,10 +70,10 @@ def over(log: Log, tools: Tools, *, lives: Callable[[str], bool], supervised: Ca
         return True
     match job.stage:
         case Stage.BUILDING:
-            path = log.folder.path
-            if not log.verify and tools.processes.exit(path) is not None:
+            path = log.folder.path_of(RECORD) if log.kind is Kind.SETUP else log.folder.path
+            if log.kind is not Kind.VERIFY and tools.processes.exit(path) is not None:
                 return True
-        case Stage.REVIEW if log.verify:
+        case Stage.REVIEW if log.kind is Kind.VERIFY:
             path = current(log.folder)
             if path and tools.processes.exit(path) is not None:
                 return True

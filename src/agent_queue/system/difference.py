@@ -5,7 +5,7 @@ import subprocess
 from dataclasses import dataclass
 
 from agent_queue.core.errors import AqError
-from agent_queue.system.git import FLAGS, GitError, environment
+from agent_queue.system.git import FLAGS, GitError, environment, own_exclude
 
 LIMIT_S = 600.0
 # Programs that a repository's configuration names for showing files are not run: what they say is not what changed.
@@ -81,7 +81,7 @@ def _counted(row: str) -> FileDifference:
 
 def _git(folder: str, *arguments: str, check: bool = True) -> bytes | None:
     """Run git for its bytes: a patch must keep its line ends. None when it failed and that is no error."""
-    flags = [part for flag in FLAGS for part in ("-c", flag)]
+    flags = [part for flag in (*FLAGS, *own_exclude(folder)) for part in ("-c", flag)]
     argv = ["git", "-C", folder, *flags, "-c", "core.quotePath=false", *arguments]
     try:
         done = subprocess.run(

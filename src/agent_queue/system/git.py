@@ -19,6 +19,8 @@ FLAGS = (
     "commit.gpgSign=false",
     "advice.addEmbeddedRepo=false",
 )
+EXCLUDE = "aq-exclude"
+"""In git's own folder of a worktree: what is left out of commits there, because it is no job's work."""
 IDENTITY = {
     "GIT_AUTHOR_NAME": "agent-queue",
     "GIT_AUTHOR_EMAIL": "aq@localhost",
@@ -108,7 +110,7 @@ class Git:
         return GitError(f"git {_command(arguments)} in {self.folder}: {told}")
 
     def _started(self, arguments: Sequence[str], given: bytes) -> "subprocess.Popen[bytes]":
-        flags = [part for flag in FLAGS for part in ("-c", flag)]
+        flags = [part for flag in (*FLAGS, *own_exclude(self.folder)) for part in ("-c", flag)]
         try:
             return subprocess.Popen(
                 ["git", "-C", self.folder, *flags, *arguments],
@@ -153,6 +155,16 @@ def environment() -> dict[str, str]:
     """Our environment without what would point git elsewhere, and with an identity that is not the user's."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     return {**kept, **IDENTITY, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
+
+
+def own_exclude(folder: str) -> tuple[str, ...]:
+    """The setting that has git leave out what was put into this worktree; () where nothing was."""
+    try:
+        with open(os.path.join(folder, ".git"), encoding="utf-8", errors="surrogateescape") as file:
+            path = os.path.join(folder, file.read().strip().removeprefix("gitdir: "), EXCLUDE)
+    except OSError:
+        return ()
+    return (f"core.excludesFile={path}",) if os.path.exists(path) else ()
 
 
 def repository(folder: str) -> str | None:

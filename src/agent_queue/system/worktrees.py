@@ -2,32 +2,36 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 from agent_queue.core.choices import Workspace
 from agent_queue.core.errors import AqError
 from agent_queue.core.history import History
 from agent_queue.core.job import JobId
 from agent_queue.core.manifest import Manifest
+from agent_queue.core.run import with_settings
+from agent_queue.core.settings import NOTHING_WANTED, WorkspaceSettings
 from agent_queue.ports import Kept, Lock, Place, Plan
-from agent_queue.system import keeping, left_out
+from agent_queue.system import equipment, keeping, left_out
 from agent_queue.system.artifacts import find
 from agent_queue.system.attach import alone, common
 from agent_queue.system.difference import Difference, Form, difference, summary
 from agent_queue.system.files import Disk
-from agent_queue.system.git import Git, bare, repository
+from agent_queue.system.git import Git, bare, own_exclude, repository
 from agent_queue.system.layout import Layout
 from agent_queue.system.opening import Opening, opened
 from agent_queue.system.scope import outside
 
 
 class MachineWorkspaces:
-    """Satisfies `ports.Workspaces`, below one queue's root. `refs` are patterns of refs that agents may move."""
+    """Satisfies `ports.Workspaces`, below one queue's root; `wanted` is what people set for worktrees."""
 
-    def __init__(self, layout: Layout, disk: Disk, *, refs: tuple[str, ...] = ()) -> None:
+    def __init__(self, layout: Layout, disk: Disk, wanted: WorkspaceSettings = NOTHING_WANTED) -> None:
         self._layout = layout
         self._folder = os.path.realpath(layout.work)  # as git spells it
         self._disk = disk
-        self._refs = refs
+        self._wanted = wanted
+        self._refs = wanted.refs
 
     def plan(self, manifest: Manifest) -> Plan:
         """Look where a job will work, without starting a process."""
@@ -52,12 +56,22 @@ class MachineWorkspaces:
         """
         if plan.repository is None:
             return Place(cwd=plan.cwd)
-        return opened(
+        place = opened(
             Opening(
                 job=job, plan=plan, repository=plan.repository, past=past, manifest=manifest,
                 keep_open=lock.filenos(), layout=self._layout, disk=self._disk, refs=self._refs,
             )
         )  # fmt: skip
+        if not plan.worktree or place.root is None:
+            return place
+        setup = equipment.equip(place.root, plan.repository, self._wanted, lock.filenos())
+        exclude = [(key, value) for key, _, value in (flag.partition("=") for flag in own_exclude(place.root))]
+        return replace(place, setup=setup, env=with_settings(place.env, exclude) if exclude else place.env)
+
+    def ready(self, place: Place, lock: Lock) -> None:
+        """Note that the setup ran well, and leave what it made out of commits."""
+        if place.root is not None:
+            equipment.ready(place.root, place.setup, lock.filenos())
 
     def keep(self, job: JobId, place: Place, why: str, lock: Lock) -> Kept:
         """Commit what is there to the job's branch.
@@ -123,6 +137,8 @@ class MachineWorkspaces:
             return f"{path} is no worktree any more; look at it, then remove it by hand"
         if (status and not self._kept_beside(job, past, path, status)) or head != f"refs/heads/{branch}":
             return f"{path} holds work that is not on {branch}; `aq requeue` it or commit it there"
+        if copies := equipment.changed(path):
+            return f"{path} holds copies that were changed, and are on no branch: {', '.join(copies)}"
         user = Git(common(here))
         with alone(user):
             user.ask("worktree", "unlock", path)

@@ -40,6 +40,10 @@ class FakeWorkspaces:
     """What was saved while agents worked, in its order."""
     merged: set[str] = field(default_factory=set)
     """Branches that the repository's HEAD holds."""
+    setup: tuple[str, ...] = ()
+    """What every new worktree has to run first."""
+    made_ready: set[str] = field(default_factory=set)
+    """The worktrees in which it ran well."""
 
     def plan(self, manifest: Manifest) -> Plan:
         cwd = manifest.cwd or ""
@@ -62,7 +66,8 @@ class FakeWorkspaces:
         root = f"/work/{job}" if plan.worktree else plan.repository
         tree = self.trees.setdefault(root, dict(commits[-1]) if plan.worktree else dict(base))
         cwd = root + plan.cwd.removeprefix(plan.repository)
-        return Place(cwd=cwd, root=root, branch=branch, base=_name(commits[0]), start=_name(tree))
+        setup = self.setup if plan.worktree and root not in self.made_ready else ()
+        return Place(cwd=cwd, root=root, branch=branch, base=_name(commits[0]), start=_name(tree), setup=setup)
 
     def keep(self, job: JobId, place: Place, why: str, lock: Lock) -> Kept:
         self._refuse("keep")
@@ -96,6 +101,11 @@ class FakeWorkspaces:
         for path in found:
             self.machine.store(f"{place.root}/{path}", tree[path])
         return [(path, f"{place.root}/{path}") for path in found]
+
+    def ready(self, place: Place, lock: Lock) -> None:
+        assert lock.filenos(), "a workspace is changed under the job's lock"
+        assert place.root is not None
+        self.made_ready.add(place.root)
 
     def summary(self, place: Place) -> str:
         tree = self.trees[place.root] if place.root else {}

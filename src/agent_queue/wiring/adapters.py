@@ -88,7 +88,7 @@ class Adapters:
     def workspaces(self) -> "MachineWorkspaces":
         from agent_queue.system.worktrees import MachineWorkspaces
 
-        return MachineWorkspaces(self.layout, self.disk, refs=self.settings.workspace.refs)
+        return MachineWorkspaces(self.layout, self.disk, self.settings.workspace)
 
     @cached_property
     def offers(self) -> "HostOffers":
