@@ -13,6 +13,7 @@ from agent_queue.core.board import Row
 from agent_queue.core.errors import EXIT_FAILED, SettingsError
 from agent_queue.core.job import Stage
 from agent_queue.flow.doctor import Level, engines_of, examine
+from agent_queue.flow.doctor_leftovers import leftovers
 from agent_queue.wiring import ENGINES, App, opened
 
 UNVERSIONED = ("shell",)
@@ -48,6 +49,7 @@ def command(root: str | None, *, capabilities: bool, rescan: bool, as_json: bool
     engines = [row | {"version": facts["versions"].get(row["program"])} for row in engines]
     left = [row["id"] for row in rows if row["stage"] is Stage.BUILDING and not (row["work"] and row["work"]["alive"])]
     found = examine(facts["machine"], facts["queue"] | {"left": left}, engines, settings)
+    found += [] if "leftovers" not in facts else leftovers(facts["leftovers"])
     emit(as_json, {"root": app.layout.root, "findings": [asdict(one) for one in found], "engines": engines},
          findings(found, Screen.here()))  # fmt: skip
     if any(one.level is Level.FAIL for one in found):

@@ -79,7 +79,7 @@ def _place(facts: Facts) -> Iterator[Finding]:
     if not facts["is_queue"]:
         yield Finding("queue", Level.FAIL, f"no queue at {root}", "aq init, or name another with --root")
     elif missing:
-        yield Finding("queue", Level.FAIL, f"folders are missing: {_some(missing)}", f"mkdir -p {' '.join(missing)}")
+        yield Finding("queue", Level.FAIL, f"folders are missing: {some(missing)}", f"mkdir -p {' '.join(missing)}")
     else:
         yield from _permissions(facts)
     kind = facts["file_system"] or "a file system of unknown kind"
@@ -163,7 +163,7 @@ def _contents(facts: Facts) -> Iterator[Finding]:
     if facts["supervisor"] is not None:
         yield Finding("queue", Level.OK, f"a supervisor runs (pid {facts['supervisor']})")
     elif left:
-        text = f"no supervisor runs, and {len(left)} job{'s' if len(left) > 1 else ''} in work: {_some(left)}"
+        text = f"no supervisor runs, and {len(left)} job{'s' if len(left) > 1 else ''} in work: {some(left)}"
         yield Finding("queue", Level.WARN, text, "aq run goes on with them; aq recover settles what has ended")
     else:
         died = "; the last one did not end by itself" if facts["supervisor_died"] else ""
@@ -171,7 +171,7 @@ def _contents(facts: Facts) -> Iterator[Finding]:
     if facts["skipped"]:
         lines = sum(facts["skipped"].values())
         text = (
-            f"{lines} line{'s' if lines > 1 else ''} that cannot be read, passed over: {_some(list(facts['skipped']))}"
+            f"{lines} line{'s' if lines > 1 else ''} that cannot be read, passed over: {some(list(facts['skipped']))}"
         )
         yield Finding(
             "queue", Level.WARN, text, "a crash tears a last line, and nothing is lost by it; else see who wrote it"
@@ -210,6 +210,7 @@ def _engines(engines: list[dict[str, Any]]) -> Iterator[Finding]:
             yield Finding("engines", Level.OK, f"{about}: {' '.join(filter(None, (row['version'], row['program'])))}")
 
 
-def _some(names: list[str]) -> str:
+def some(names: list[str]) -> str:
+    """The first of them, and how many more there are."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more

@@ -14,6 +14,7 @@ from agent_queue.core.job import ACTIVE, Stage
 from agent_queue.system import host, journal, kernel, records, supervisor
 from agent_queue.system.files import Disk
 from agent_queue.system.layout import SUFFIX, Layout
+from agent_queue.system.leftovers import leftovers
 from agent_queue.system.watch import FolderWatch
 
 JOURNALS = 20_000
@@ -24,7 +25,8 @@ INOTIFY = "/proc/sys/fs/inotify"
 
 def probe(layout: Layout, programs: Iterable[str]) -> dict[str, Any]:
     """Facts about the machine, the queue, and the version of each of these programs."""
-    return {"machine": _machine(), "queue": _queue(layout), "versions": _versions(programs)}
+    facts: dict[str, Any] = {"machine": _machine(), "queue": _queue(layout), "versions": _versions(programs)}
+    return facts | ({"leftovers": leftovers(layout)} if facts["queue"]["is_queue"] else {})
 
 
 def _machine() -> dict[str, Any]:

@@ -142,6 +142,12 @@ class App(Adapters):
 
         return probe(self.layout, programs)
 
+    def disk_use(self) -> dict[str, Any]:
+        """What worktrees, runs and the archive take, in bytes."""
+        from agent_queue.system.leftovers import disk
+
+        return disk(self.layout)
+
     def initialise(self) -> bool:
         """Make the queue's folders and a configuration to edit; False when the queue is there."""
         from agent_queue.queues.create import create
