@@ -41,11 +41,12 @@ def codex(codex_folder: Path, service: ModelServer, tmp_path: Path) -> Iterator[
 
 
 def laboratory(
-    engine: str, folder: Path, service: ModelServer, place: Path, settings: Callable[[str], str]
-) -> Iterator[Lab]:
+    engine: str, folder: Path, service: ModelServer, place: Path, settings: Callable[[str], str],
+    files: Callable[[str], dict[str, str]] = lambda _: {},
+) -> Iterator[Lab]:  # fmt: skip
     if not Path("/proc/self/environ").exists():
         pytest.skip("these tests look for survivors in /proc, which this system does not have")
-    lab = Lab(engine, place, folder, service, settings)
+    lab = Lab(engine, place, folder, service, settings, files=files)
     yield lab
     lab.close()
 

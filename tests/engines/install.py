@@ -35,6 +35,8 @@ class Package:
     name: str
     version: str
     program: str
+    node: int = 0
+    """The least Node.js that it runs with; 0 for a program that brings its own."""
 
     @property
     def folder(self) -> Path:
@@ -44,6 +46,8 @@ class Package:
 def installed(package: Package) -> Path:
     """The folder that holds the program; installs it where it is missing. Skips the test that asks where npm cannot."""
     folder, npm = package.folder, shutil.which("npm")
+    if node() < package.node:
+        pytest.skip(f"{package.program} needs Node.js {package.node}, and this machine has {node() or 'none'}")
     marker = folder / "complete"
     if npm is None and not marker.exists():
         pytest.skip(f"npm is not installed, so {package.program} cannot be fetched (apt-get install npm)")
@@ -55,6 +59,14 @@ def installed(package: Package) -> Path:
             fetch(package, npm, folder)
             marker.touch()  # last: a folder without it is begun anew
     return folder / "node_modules" / ".bin"
+
+
+def node() -> int:
+    """The major version of the Node.js that is here, 0 for none."""
+    found = shutil.which("node")
+    said = subprocess.run([found, "--version"], capture_output=True, text=True).stdout if found else ""
+    version = re.match(r"v(\d+)\.", said)
+    return int(version[1]) if version else 0
 
 
 def fetch(package: Package, npm: str, folder: Path) -> None:
@@ -71,4 +83,4 @@ def fetch(package: Package, npm: str, folder: Path) -> None:
     program = folder / "node_modules" / ".bin" / package.program
     alone = {**ENVIRONMENT, "HOME": str(folder)}
     told = subprocess.run([program, "--version"], env=alone, capture_output=True, text=True, timeout=60)
-    assert package.version in told.stdout, told
+    assert package.version in told.stdout + told.stderr, told

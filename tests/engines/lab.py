@@ -65,6 +65,8 @@ class Lab:
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
     markers: set[str] = field(default_factory=set)
     """Every AQ_RUN that was seen at work here."""
+    files: Callable[[str], dict[str, str]] = lambda _: {}
+    """What the program itself reads from its home, by path, for the base URL of a run."""
     under: tuple[str, ...] = ()
     """A command that `aq` is started by, to take something of the machine away from it."""
 
@@ -96,7 +98,12 @@ class Lab:
 
     def serve(self, mode: str) -> None:
         """Have the agent talk to the model service in this mode."""
-        (self.root / "config.toml").write_text(self.settings(self.service.url(mode, self.name)))
+        url = self.service.url(mode, self.name)
+        (self.root / "config.toml").write_text(self.settings(url))
+        for name, text in self.files(url).items():
+            path = self.home / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
 
     def git(self, *arguments: str) -> str:
         """What git says about the repository of the person."""

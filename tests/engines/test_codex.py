@@ -23,7 +23,6 @@ def works(lab: Lab, *command: str) -> bool:
 
 
 class TestCodex(AgentStories):
-    tells_cost = False
     forget = 'rm -r "$HOME/.codex/sessions"'
 
     @pytest.fixture

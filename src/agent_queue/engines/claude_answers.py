@@ -23,7 +23,8 @@ _LETTERS = 4
 class Answers:
     def __init__(self) -> None:
         self._seen: set[str] = set()
-        self._streamed: dict[str, Call] = {}
+        self._streamed: dict[str, tuple[str, Json]] = {}
+        """Model and figures as they came: they are looked into when somebody asks, not at each of a thousand events."""
         self._letters: dict[str, int] = {}
         self._written: dict[str, list[tuple[str, Call, bool]]] = {}
         """By transcript: id, figures, and whether it was written to its end."""
@@ -32,10 +33,10 @@ class Answers:
         """Each block comes with the figures of the answer's beginning: its output is guessed from what it says."""
         key = words(message, "id")
         self._seen.add(key)
-        self._letters[key] = self._letters.get(key, 0) + sum(_letters(block) for block in items(message, "content"))
-        call = call_of(words(message, "model"), get(message, "usage"), MESSAGE)
-        if call.tokens_in:
-            self._streamed[key] = replace(call, tokens_out=max(call.tokens_out, self._letters[key] // _LETTERS))
+        self._letters[key] = self._letters.get(key, 0) + sum(map(_letters, items(message, "content")))
+        usage = get(message, "usage")
+        if isinstance(usage, dict):
+            self._streamed[key] = (words(message, "model"), usage)
 
     def transcript(self, name: str, data: bytes) -> None:
         """It may hold earlier runs too, and an answer several times."""
@@ -54,9 +55,10 @@ class Answers:
             for key, call, _ in dropwhile(lambda answer: answer[0] not in self._seen, found):
                 known = tally.get(key)
                 tally.add(call if known is None or call.tokens_out >= known.tokens_out else known, key)
-        for key, call in self._streamed.items():
-            if tally.get(key) is None:
-                tally.add(call, key)
+        for key, (model, usage) in self._streamed.items():
+            call = call_of(model, usage, MESSAGE)
+            if call.tokens_in and tally.get(key) is None:
+                tally.add(replace(call, tokens_out=max(call.tokens_out, self._letters[key] // _LETTERS)), key)
         return tally.calls()
 
 
