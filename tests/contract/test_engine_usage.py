@@ -181,6 +181,12 @@ def test_qwens_hidden_calls_are_this_runs_too() -> None:
     assert usage["tokens_in"] == 63066 + hidden["systemPayload"]["uiEvent"]["input_token_count"]
 
 
+def upto(data: bytes) -> bytes:
+    """A rollout up to the last output of a tool; other transcripts as they are."""
+    end = data.rfind(b'"function_call_output"')
+    return data[: data.index(b"\n", end) + 1] if end >= 0 else data
+
+
 def test_an_answer_under_way_makes_an_estimate() -> None:
     """The tool was done, so the model had been asked again when it was killed."""
     for name in ("claude", "codex", "gemini", "copilot", "qwen", "pi"):
@@ -189,7 +195,7 @@ def test_an_answer_under_way_makes_an_estimate() -> None:
         done = [number for number, line in enumerate(kept) if b"tool_result" in line or b'"item.completed"' in line
                 or b"tool.execution_complete" in line or b'"tool_execution_end"' in line]  # fmt: skip
         cut = b"".join(kept[: done[-2 if name == "codex" else -1] + 1])
-        sides = [(path, data) for path, data in side_files(f"{name}/ok") if "usage" not in path]
+        sides = [(path, upto(data)) for path, data in side_files(f"{name}/ok") if "usage" not in path]
         usage = read_log(Reading(found.engine, PRICES), [cut], sides, Exit(code=None, signal=9, duration_s=1), NOW)
         assert usage["usage"]["provenance"] == "estimated", name
 

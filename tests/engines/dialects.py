@@ -140,7 +140,8 @@ class OpenAi(CountsReasoning):
         code, kind, name, message = REFUSALS[mode][1]
         limit = {"plan_type": "plus", "resets_at": reset, "resets_in_seconds": reset - int(time.time())}
         error = {"message": message, "type": kind, "param": None, "code": name}
-        return code, {"error": {**error, **(limit if mode == "usage_limit" else {})}}, {}
+        wait = {"retry-after": "1"} if mode == "rate_limited" else {}
+        return code, {"error": {**error, **(limit if mode == "usage_limit" else {})}}, wait
 
 
 class Responses(OpenAi):

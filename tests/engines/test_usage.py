@@ -46,6 +46,11 @@ def toml(engine: str, env: dict[str, str], args: tuple[str, ...] = ()) -> str:
     return "\n".join([*lines, *(f"{name} = {json.dumps(value)}" for name, value in env.items())])
 
 
+def patient_codex(url: str) -> str:
+    """Told to try once more, it gives up at the first 429."""
+    return codex_settings(url).replace("_retries=1", "_retries=4")
+
+
 def copilot_settings(url: str) -> str:
     return toml("copilot", {
         "COPILOT_PROVIDER_BASE_URL": f"{url}/v1", "COPILOT_PROVIDER_API_KEY": "dummy", "COPILOT_OFFLINE": "true",
@@ -87,7 +92,7 @@ def qwen_files(_: str) -> dict[str, str]:
 
 PROGRAMS = {
     "claude": Program(package=CLAUDE, model="claude-sonnet-4-5", settings=claude_settings, tells_limit=True),
-    "codex": Program(package=CODEX, model="gpt-5.1-codex", settings=codex_settings),
+    "codex": Program(package=CODEX, model="gpt-5.1-codex", settings=patient_codex),
     "copilot": Program(
         package=Package("@github/copilot", "1.0.102", "copilot", node=20), model="gpt-5.1", settings=copilot_settings,
         tells_limit=True, writes=(".copilot/session-state/*/events.jsonl", b"session.usage_record"),

@@ -42,7 +42,8 @@ class Aider:
     stop = StopWay()
     silent = True
     """It prints an answer when it is whole."""
-    live: tuple[str, ...] = ()
+    script = False
+    live: tuple[str, ...] = ("usd", "tokens", "turns")
     caps: tuple[str, ...] = ()
     hint = "uv tool install --python 3.12 aider-chat, then set the API key of a provider"
 

@@ -13,7 +13,7 @@ from agent_queue.ports import Assignment, Command, Ending, Event, EventKind, Hos
 
 _NO_TOOLS = frozenset(("agent_message", "reasoning", "todo_list", "error"))
 _WRITERS = frozenset(("file_change", "command_execution"))
-_TELLING = (b'"token_usage_record"', b'"task_started"', b'"token_count"', b'"turn_context"')
+_TELLING = (b'"token_usage_record"', b'"task_started"', b'"token_count"', b'"turn_context"', b'_output"')
 _HEAD = 200
 """A line of a rollout names its kind within so many bytes."""
 _SANDBOX = ("Read-only file system", "Operation not permitted", "bwrap: ")
@@ -95,6 +95,10 @@ class CodexReader(JsonReader):
             return {}
         return {**tokens(self.calls()), **basis, "usage": Provenance.ESTIMATED.value}
 
+    @property
+    def asking(self) -> bool:
+        return super().asking and (self._rollout.asking or not self._rollout.calls)
+
     def calls(self) -> Sequence[Call]:
         told = [_call("", self._thread_so_far, max(len(self.tools), 1))] if self._thread_so_far else []
         return self._rollout.calls or told
@@ -166,6 +170,8 @@ class Rollout:
         self.begun = self.subscribed = self.by_answer = False
         self.calls: Sequence[Call] = ()
         """Those of the last turn."""
+        self.asking = True
+        """The model had not answered yet when the file ends; no tool runs then."""
 
     def read(self, data: bytes) -> None:
         answers, turn, before, now = Tally(), "", {}, {}  # type: tuple[Tally, str, Json, Json]
@@ -174,10 +180,13 @@ class Rollout:
             payload = get(event, "payload")
             kind = words(payload, "type") if words(event, "type") == "event_msg" else words(event, "type")
             if kind == "task_started":
-                self.begun, turn, before = True, words(payload, "turn_id"), now
+                self.begun, self.asking, turn, before = True, True, words(payload, "turn_id"), now
                 answers.clear()
             elif kind == "token_usage_record" and words(payload, "turn_id") in (turn, ""):
+                self.asking = False
                 answers.add(_call(self.model or "", get(payload, "usage")), words(payload, "response_id"))
+            elif words(payload, "type").endswith("_output"):
+                self.asking = True
             elif kind == "token_count":
                 now = get(payload, "info", "total_token_usage") or now
                 self.subscribed |= bool(words(payload, "rate_limits", "plan_type"))

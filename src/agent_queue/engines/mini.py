@@ -35,7 +35,8 @@ class Mini:
     environment: tuple[str, ...] = ("MSWEA_*", "LITELLM_*", *KEYS, *BASES)
     stop = StopWay()
     silent = False
-    live: tuple[str, ...] = ()
+    script = False
+    live: tuple[str, ...] = ("usd", "tokens", "turns")
     caps: tuple[str, ...] = ("usd", "turns")
     hint = "uv tool install --with mcp mini-swe-agent, then set the API key of a provider"
 

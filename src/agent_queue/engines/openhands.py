@@ -24,7 +24,8 @@ class OpenHands:
     environment: tuple[str, ...] = ("LLM_*", "OPENHANDS_*", "LITELLM_*")
     stop = StopWay()
     silent = False
-    live: tuple[str, ...] = ()
+    script = False
+    live: tuple[str, ...] = ("turns",)
     caps: tuple[str, ...] = ()
     hint = "uv tool install --python 3.12 openhands, then set LLM_API_KEY and LLM_MODEL, or run `openhands` once"
 
