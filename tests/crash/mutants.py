@@ -120,7 +120,7 @@ MUTANTS = (
     ),
     Mutant(
         "a pause ends before its name is gone from the disk",
-        (Edit("wiring/__init__.py", "            self.disk.sync_folder(os.path.dirname(path))\n"),),
+        (Edit("wiring/lanes.py", "    app.disk.sync_folder(os.path.dirname(path))\n"),),
         cut("pauses"),
         "paused=False was acknowledged",
     ),
@@ -214,7 +214,7 @@ MUTANTS = (
     ),
     Mutant(
         "a torn record of the workspace breaks recovery off",
-        (Edit("flow/launch.py", "    except ValueError:\n", "    except KeyError:\n"),),
+        (Edit("flow/opened.py", "    except ValueError:\n", "    except KeyError:\n"),),
         cut("ships"),
         "recovery broke off",
     ),
@@ -281,8 +281,8 @@ MUTANTS = (
         (
             Edit(
                 "flow/run_one.py",
-                "Kept) -> Outcome:\n    if stopped is not None:\n",
-                "Kept) -> Outcome:\n    if stopped is not None and exit_ is None:\n",
+                "    if stopped is not None:\n        return of_stop",
+                "    if stopped is not None and exit_ is None:\n        return of_stop",
             ),
         ),
         deed("alone"),
