@@ -62,6 +62,10 @@ class Aider:
         argv += ["--input-history-file", f"{folder}/aider-input", "--analytics", "--analytics-log", f"{folder}/{_LOG}"]
         return Command(argv=(*argv, "--analytics-posthog-host", _NOWHERE, *assignment.args))
 
+    def interactive(self, program: str, conversation: str) -> tuple[str, ...]:  # noqa: ARG002
+        """It cannot go on with a conversation by name."""
+        return ()
+
     def sidecars(self, assignment: Assignment, place: Place, env: Mapping[str, str]) -> tuple[str, ...]:  # noqa: ARG002
         return (plain(f"{assignment.folder}/{_LOG}"),)
 

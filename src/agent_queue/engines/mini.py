@@ -55,6 +55,10 @@ class Mini:
         env = {"MSWEA_CONFIGURED": "true", "MSWEA_SILENT_STARTUP": "1", "MSWEA_COST_TRACKING": "ignore_errors"}
         return Command(argv=(*argv, *assignment.args), env={**env, "PYTHONUNBUFFERED": "1"})
 
+    def interactive(self, program: str, conversation: str) -> tuple[str, ...]:  # noqa: ARG002
+        """It cannot go on with a conversation by name."""
+        return ()
+
     def sidecars(self, assignment: Assignment, place: Place, env: Mapping[str, str]) -> tuple[str, ...]:  # noqa: ARG002
         """Its trajectory, written anew after each step."""
         return (plain(f"{assignment.folder}/{_TRAJECTORY}"),)

@@ -37,6 +37,9 @@ class OpenHands:
         env |= {"LLM_MODEL": assignment.model} if assignment.model else {}
         return Command(argv=(*argv, *assignment.args), env=env)
 
+    def interactive(self, program: str, conversation: str) -> tuple[str, ...]:
+        return (program, "--resume", conversation)
+
     def sidecars(self, assignment: Assignment, place: Place, env: Mapping[str, str]) -> tuple[str, ...]:  # noqa: ARG002
         home = env.get("OPENHANDS_PERSISTENCE_DIR") or f"{env.get('HOME', '')}/.openhands"
         return (
