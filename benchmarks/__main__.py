@@ -13,7 +13,7 @@ from benchmarks.report import listed, page, table
 from benchmarks.setting import Setting, setting
 
 ROWS = ("start_up", "wake_up", "life", "enqueue", "choosing", "claims", "idle", "memory", "checkpoint", "recovery",
-        "reading", "insights")  # fmt: skip
+        "reading", "insights", "reset")  # fmt: skip
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 

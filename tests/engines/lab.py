@@ -135,11 +135,12 @@ class Lab:
         assert done.returncode == code, f"aq {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout
 
-    def supervise(self) -> "subprocess.Popen[bytes]":
+    def supervise(self, *options: str) -> "subprocess.Popen[bytes]":
         """Start `aq run --once`, and do not wait for it."""
         with (self.folder / "supervisor.log").open("ab") as log:
-            process = subprocess.Popen([sys.executable, "-m", "agent_queue", "run", "--once"], env=self.environment,
-                                       cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)  # fmt: skip
+            process = subprocess.Popen([sys.executable, "-m", "agent_queue", "run", "--once", *options],
+                                       env=self.environment, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log,
+                                       stderr=log)  # fmt: skip
         self.started.append(process)
         return process
 

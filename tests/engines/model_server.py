@@ -99,6 +99,8 @@ class Run:
     calls: list[Json] = field(default_factory=list)
     bodies: list[Json] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)
+    reset: int | None = None
+    """When its usage limit ends, epoch seconds; None for hours from now."""
 
     def truth(self) -> Json:
         """Sums over what was answered whole; all input with its cached part, all output with its reasoning."""
@@ -152,7 +154,8 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, dialect: Dialect, run: Run, call: Json, turn: Turn) -> None:
         mode = call["mode"]
         if mode in REFUSALS:
-            call["reset"] = int(time.time()) // 3600 * 3600 + RESET_S  # a full hour: some clients show no seconds
+            # A full hour, unless a test wants it soon: some clients show no seconds.
+            call["reset"] = run.reset or int(time.time()) // 3600 * 3600 + RESET_S
             call["outcome"] = "refused"
             self._send(*dialect.refusal(mode, call["reset"]))
             return

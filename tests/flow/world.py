@@ -10,6 +10,7 @@ from agent_queue.core.engine_class import candidates
 from agent_queue.core.history import Entry, History
 from agent_queue.core.job import JobId, Stage
 from agent_queue.core.lifecycle import Job
+from agent_queue.core.limits import Vitals
 from agent_queue.core.manifest import Manifest
 from agent_queue.core.meaning import Meaning
 from agent_queue.core.run import Host, Start
@@ -45,6 +46,12 @@ class World:
         self.environment: dict[str, str] = {"PATH": "/bin", "SECRET": "s", "SCRIPTED_KEY": "k"}
         self.lanes: dict[str, str] = {}
         self.parked = MemoryLanes(self.machine)
+        self.strain: str | None = None
+        self.vitals: Callable[[str], Vitals | None] = lambda _: None
+        """What the processes of a run folder take."""
+        self.edits: list[float] = []
+        """When somebody changed a file of a workspace, epoch seconds."""
+        self.capped: list[tuple[str, int]] = []
         self.offered = {"os", "git"}
         self.told: list[str] = []
         self.side_files: Callable[[str], list[tuple[str, bytes]]] = lambda _: []
@@ -105,6 +112,9 @@ class World:
             child_environment=_child_environment, side_files=self.side_files, prices=lambda _: None,
             mutexes=self.mutexes,
             offers=lambda key, value: (value or "1",) if key in self.offered else (),
+            strain=lambda: self.strain, vitals=lambda folder, _: self.vitals(folder),
+            changed_since=lambda _, since: any(time >= since for time in self.edits),
+            cap_log=lambda path, most: self.capped.append((path, most)),
             lanes=Lanes(self.parked, self.settings, self.clock, self.tell), closed_lanes=lambda: self.lanes,
             tell=self.tell,
         )  # fmt: skip

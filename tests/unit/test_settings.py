@@ -189,7 +189,8 @@ def test_a_wrong_variable_is_named(minutes: str) -> None:
 
 
 @pytest.mark.parametrize(("table", "possible"), [
-    ("x = 1", "defaults, run, workspace, engines, classes, lanes, env, prices, budgets, tracker"),
+    ("x = 1", ("defaults, run, workspace, engines, classes, lanes, limits, env, prices, budgets, tracker, "
+               "notify")),
     ("[run]\nx = 1", ("slots, max_recoveries, max_hold, breaker, stall_after, stall_stop, stop_grace, durability, "
                      "checkpoint_every")),
     ("[engines.a]\nx = 1", "bin, args, model, env, account"),

@@ -5,6 +5,7 @@ from dataclasses import fields as fields_of
 
 from agent_queue.core.engine_class import CLASSES
 from agent_queue.core.fields import show_duration
+from agent_queue.core.limits import NO_LIMITS, Limits, size
 from agent_queue.core.settings import EngineSettings, RunSettings, Settings, WorkspaceSettings
 from agent_queue.core.settings_lanes import LaneSettings
 from agent_queue.ports import Engine
@@ -14,8 +15,9 @@ from pages.source import readers, same, strings, table
 
 RUN = {
     "slots": "jobs at a time; `--slots` of `aq run` beats it",
-    "stall_after": "mark an agent that was silent for this long; it runs on",
-    "stall_stop": "stop an agent that was silent for this long; `off` never does. Engines that may print nothing while "
+    "stall_after": "mark an agent that showed no sign of life for this long; it runs on. Output, CPU time of its "
+                   "processes and changes of files are signs of life",
+    "stall_stop": "stop an agent that showed none for this long; `off` never does. Engines that may print nothing as "
                   "they work are never stopped by it",
     "stop_grace": "from the stop signal to SIGKILL",
     "checkpoint_every": "how often a workspace in git is saved while its agent works, to `refs/aq/snapshots/JOB`; less "
@@ -33,6 +35,14 @@ ENGINE = {
     "model": "model where a job names none", "env": "variables for this engine's agents",
     "account": "a name for the account in use: limits are remembered for each account by itself",
 }  # fmt: skip
+LIMITS = {
+    "memory": "what the processes of one job may hold, as the sum of their proportional sets (PSS); a job over "
+              "it is stopped as `out_of_memory`",
+    "free_memory": "no job starts with less memory than this available on the machine",
+    "free_disk": "no job starts with less space than this free on the queue's disk",
+    "load": "no job starts at a higher load (of the last minute, for each processor)",
+    "log": "what the log of a run may take on the disk; its beginning and end are kept, a hole is made between them",
+}  # fmt: skip
 LANE = {"hours": 'when it starts jobs, local time, e.g. `"22:00-06:00"` to keep the day for yourself'}
 WORKSPACE = {
     "copy": "globs below the repository: what of your checkout is copied into each new worktree, and into no commit, "
@@ -46,8 +56,9 @@ WORKSPACE = {
             "`['feat/*']`; a whole ref name, `refs/tags/v*`, is possible too",
 }  # fmt: skip
 TABLES = {"run": "`[run]`", "workspace": "`[workspace]`", "defaults": "`[defaults]`", "engines": "`[engines.NAME]`",
-          "classes": "`[classes]`", "lanes": "`[lanes.NAME]`", "budgets": "`[budgets]`", "env_pass": "`[env]`",
-          "prices": '`[prices."MODEL"]`', "tracker": "`[tracker]`"}  # fmt: skip
+          "classes": "`[classes]`", "lanes": "`[lanes.NAME]`", "limits": "`[limits]`", "budgets": "`[budgets]`",
+          "env_pass": "`[env]`", "prices": '`[prices."MODEL"]`', "tracker": "`[tracker]`",
+          "notify": "`[notify]`"}  # fmt: skip
 VARIABLES = {
     "AGENT_QUEUE_ROOT": "the queue's folder; `--root` beats it; else `$XDG_DATA_HOME/agent-queue`, else "
                         "`~/.local/share/agent-queue`",
@@ -63,6 +74,7 @@ def page() -> str:
     same("[run] keys", RUN, (field.name.removesuffix("_s") for field in fields_of(RunSettings)))
     same("[workspace] keys", WORKSPACE, (field.name.removesuffix("_s") for field in fields_of(WorkspaceSettings)))
     same("[engines] keys", ENGINE, (field.name for field in fields_of(EngineSettings)))
+    same("[limits] keys", LIMITS, (field.name for field in fields_of(Limits)))
     same("[lanes] keys", LANE, (field.name for field in fields_of(LaneSettings)))
     found = {name for text in strings() for name in re.findall(r"AGENT_QUEUE_[A-Z_]+", text)}
     same("environment variables", VARIABLES, found)
@@ -119,6 +131,15 @@ daily_usd = 5
 
 US dollars, by the day of local time, of all runs that ended then or are under way. Past it no further job starts, until
 midnight or `aq resume`. Runs whose cost nobody knows are not counted.
+## `[limits]`: what the machine must have left, and what a job may take
+
+A job that may not start waits with the reason in `aq status`; each key takes `"off"`.
+
+{table(("key", "default", "meaning"), ((f"`{key}`", _limit(key), text) for key, text in LIMITS.items()))}
+## `[notify]`: hear of it while you are away
+
+`command`, a line for `/bin/sh` or a list of program and arguments, gets one JSON object on its standard input.
+See [run it as a service and hear of it](../how-to/run-as-a-service.md) for the events.
 
 ## `[env]`: what agents may see
 
@@ -179,6 +200,11 @@ def _default(key: str) -> str:
     defaults = {field.name.removesuffix("_s"): (field.name, field.default) for field in fields_of(RunSettings)}
     name, value = defaults[key]
     return "`off`" if value is None else f"`{show_duration(value) if name.endswith('_s') else value}`"
+
+
+def _limit(key: str) -> str:
+    value = getattr(NO_LIMITS, key)
+    return "`off`" if value is None else f"`{size(value)}`"
 
 
 def _note(key: str) -> str:

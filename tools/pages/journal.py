@@ -114,7 +114,7 @@ Further keys of single entries: {", ".join(f"`{key}`" for key in sorted(ENTRY_KE
 def events() -> set[str]:
     """The values that the source gives to the key `event`, or to a variable of that name."""
     found: set[str] = set()
-    for _, node in nodes(("core/history.py",)):
+    for _, node in nodes(("core/history.py", "flow/notices.py")):
         values: list[ast.expr] = []
         if isinstance(node, ast.Dict):
             values = [value for key, value in zip(node.keys, node.values, strict=True) if _is(key, "event")]

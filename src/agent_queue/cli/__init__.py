@@ -33,6 +33,7 @@ COMMANDS = {
     "stop": "end the supervisor",
     "pause": "let an engine, or all, start no more jobs",
     "resume": "undo pause",
+    "service": "run it with your systemd",
     "recover": "finish what a crash left, without running anything",
     "clean": "archive what finished jobs left behind",
     "graph": "which waiting jobs wait for which others",

@@ -115,7 +115,8 @@ def _lane(lane: Found) -> str:
     everywhere = lane["engine"] == "*"
     name, undo = ("all engines", "aq resume") if everywhere else (lane["engine"], f"aq resume {lane['engine']}")
     until = "" if lane["parked_until"] is None else f", until {moment(lane['parked_until'])}"
-    return f"{name}: {lane['reason']}{until}" + ("" if lane["reason"].startswith(HOURS) else f"; `{undo}` undoes it")
+    mine = lane["reason"] == "paused" or (until and not lane["reason"].startswith(HOURS))
+    return f"{name}: {lane['reason']}{until}" + (f"; `{undo}` undoes it" if mine else "")
 
 
 def needs(job: Found) -> str:

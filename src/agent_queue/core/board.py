@@ -56,6 +56,8 @@ class Work(TypedDict):
     """Epoch seconds."""
     written_at: float | None
     """When it last printed something, epoch seconds."""
+    life_at: float | None
+    """When it last showed another sign of life: CPU time, changes of files."""
     live: dict[str, Any]
     """What its agent has used so far, as far as it tells; {} of a verify."""
     quiet_s: float | None

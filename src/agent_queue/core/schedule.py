@@ -56,6 +56,8 @@ class Room:
     """Profile to the reason why its jobs do not start."""
     unmet: Callable[[str, bool], str | None] = lambda _name, _soft: None
     """Say why a dependency is not met yet, or None when it is. True: a soft one."""
+    verdicts: dict[tuple[tuple[str, ...], tuple[str, ...]], str | None] = field(default_factory=dict)
+    """What was found out about lanes so far, by engines and fallbacks: a hundred thousand jobs may wait for one."""
     refused: Collection[JobId] = frozenset()
     """Jobs whose locks another process holds, or whose file vanished since: passed over in this round."""
 
@@ -84,8 +86,8 @@ def unmet(job: Waiting, room: Room) -> tuple[str, str] | None:
 
 def opens_at(job: Waiting, room: Room) -> float | None:
     """When the first of the lanes opens that a job waits for, epoch seconds; None when it waits for none of them."""
-    shut = ("*",) if "*" in room.until else _shut(job, room)
-    return min((room.until[name] for name in shut if name in room.until), default=None)
+    names = ("*",) if "*" in room.until else _shut(job, room)
+    return min((room.until[name] for name in names if name in room.until), default=None)
 
 
 def _shut(job: Waiting, room: Room) -> tuple[str, ...]:
@@ -100,7 +102,14 @@ def _shut_out(job: Waiting, room: Room) -> bool:
 
 
 def _closed(job: Waiting, room: Room) -> str | None:
-    """Why no engine that may run it takes a job now; None when one does."""
+    """Why no engine that may run it takes a job now; None when one does. Found out once for the same engines."""
+    key = (job.engines, job.fallback)
+    if key not in room.verdicts:
+        room.verdicts[key] = _verdict(job, room)
+    return room.verdicts[key]
+
+
+def _verdict(job: Waiting, room: Room) -> str | None:
     names = " and ".join(job.engines) or "engine"
     if "*" in room.closed:
         return f"{names}: {room.closed['*']}"

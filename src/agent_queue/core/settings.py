@@ -10,10 +10,13 @@ from agent_queue.core.engine_class import CLASSES, Classes
 from agent_queue.core.errors import SettingsError
 from agent_queue.core.fields import seconds
 from agent_queue.core.frontmatter import Node
+from agent_queue.core.limits import NO_LIMITS, Limits
 from agent_queue.core.manifest import EMPTY, Manifest, typed
 from agent_queue.core.prices import Price, prices
 from agent_queue.core.settings_budgets import daily
 from agent_queue.core.settings_lanes import LaneSettings, account, lane_settings
+from agent_queue.core.settings_limits import limits
+from agent_queue.core.settings_notify import notify_command
 from agent_queue.core.tables import known as _known
 from agent_queue.core.tables import table as _table
 from agent_queue.core.tables import text as _text
@@ -92,10 +95,14 @@ class Settings:
     prices: Mapping[str, Price] = field(default_factory=dict)
     """By model, what a person knows better than the list prices."""
     tracker: TrackerSettings = NO_TRACKER
+    limits: Limits = NO_LIMITS
+    notify: tuple[str, ...] = ()
+    """The command that is called with every notice, () for none."""
 
 
 _ENGINE_NONE = EngineSettings()
-_TABLES = ("defaults", "run", "workspace", "engines", "classes", "lanes", "env", "prices", "budgets", "tracker")
+_TABLES = ("defaults", "run", "workspace", "engines", "classes", "lanes", "limits", "env", "prices", "budgets",
+           "tracker", "notify")  # fmt: skip
 
 
 def settings(file: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
@@ -117,6 +124,8 @@ def settings(file: Mapping[str, Any], environment: Mapping[str, str]) -> Setting
         classes={**CLASSES, **{name: _members(value, name) for name, value in classes.items()}},
         prices=prices(_table(file, "prices", "prices")),
         budgets=daily(_table(file, "budgets", "budgets")),
+        limits=limits(_table(file, "limits", "limits")),
+        notify=notify_command(_table(file, "notify", "notify")),
         lanes={name: lane_settings(_table(file["lanes"], name, f"lanes.{name}"), f"lanes.{name}")
                for name in _table(file, "lanes", "lanes")},
         env_pass=tuple(_variable(name, "env.pass") for name in _texts(env.get("pass", []), "env.pass")),

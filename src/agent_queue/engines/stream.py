@@ -35,7 +35,7 @@ class Lines:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Give each line that `data` completes. To be used up before the next call."""
-        first, *others = data.split(b"\n")
+        first, *others = data.replace(b"\0", b"").split(b"\n")  # zeros are a hole in a log that grew too large
         self._hold(first)
         for part in others:
             yield self._take()

@@ -13,6 +13,7 @@ from agent_queue.core.schedule import Room, Waiting, opens_at, pick, why
 from agent_queue.flow.admit import Refusal, admit, take_up
 from agent_queue.flow.dependencies import first_unmet, names_of
 from agent_queue.flow.lanes import opens
+from agent_queue.flow.notices import Notices
 from agent_queue.flow.report import Report, Stopping
 from agent_queue.flow.room import room
 from agent_queue.flow.runs import Runs, let_go
@@ -46,6 +47,7 @@ class Loop:
         self._wait_until = tools.clock.now().timestamp() + wait_s
         self._only_engine = only_engine
         self._runs = Runs(tools, events)
+        self._notices = Notices(tools)
         self._waiting = WaitingList(partial(first_unmet, tools.queue))
         self._busy: dict[JobId, float] = {}
         self._look_again: float | None = None
@@ -64,6 +66,7 @@ class Loop:
                 self._start()
                 self._runs.advance(self._ended)
             self._busy.update(dict.fromkeys(self._runs.abandoned(), self._tools.clock.monotonic()))
+            self._notices.rested(working=bool(len(self._runs) or len(self._waiting) or self._busy or self._look_again))
             if self._finished():
                 return self.report
             self._wake(self._events.wait(self._timeout()))
@@ -225,16 +228,12 @@ class Loop:
                 continue
             if move.target is Stage.INBOX:
                 self._look_again = self._tools.clock.monotonic()  # it waits again, and may even start at once
-            self._tell_of(move)
             run.job = Job(id=move.job, stage=move.target, past=self._tools.queue.past(move.job))
             self._got_on(run.job)
-            if self.stopping < Stopping.NOW and pending(run.job, policy_of(run.manifest, self._tools.settings)):
+            more = pending(run.job, policy_of(run.manifest, self._tools.settings))
+            self._notices.moved(move, goes_on=more)
+            if more and self.stopping < Stopping.NOW:
                 self._runs.begin(run)
             else:
                 let_go(run)
                 self.report.failed += move.target is Stage.FAILED
-
-    def _tell_of(self, move: Move) -> None:
-        what = f" ({move.result})" if move.result is not None and move.result.value != move.target.value else ""
-        why_ = f": {move.reason}" if move.reason else ""
-        self._tools.tell(f"{move.job}: {move.origin} -> {move.target}{what}{why_}")

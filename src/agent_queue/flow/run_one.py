@@ -27,9 +27,9 @@ from agent_queue.flow.secrets import without_secrets
 from agent_queue.flow.setup import cut_off
 from agent_queue.flow.tools import Deed, Run, Steps, Tools, Watch, hold, policy_of, run_folder
 from agent_queue.flow.verify import verify
+from agent_queue.flow.vigil import Vigil
 from agent_queue.ports import Ending, Kept, RunFolder
 
-LOOK_S = 5.0
 BUSY = timedelta(minutes=10)
 """How soon a workspace that a person keeps busy is tried again."""
 
@@ -90,23 +90,16 @@ def build(run: Run, tools: Tools, repair: Repair | None) -> Steps[Outcome]:
 
 def _watch(run: Run, tools: Tools, folder: RunFolder, opened: Opened, meter: Meter) -> Steps[None]:
     """Wait for the end of the process; now and then save its work, and look whether it lives up to its terms."""
-    limit = tools.settings.run.stall_stop_s
-    engine = tools.engine(opened.engine)
-    look = None if limit is None or engine is None or engine.silent else min(LOOK_S, limit / 4)
-    saves = beats(run.id, opened.place, tools)
-    while not (yield Watch(folder.path, _soonest(tools.clock.monotonic(), look, saves, meter))):
-        written = folder.written_at("agent.log")
-        silent_s = 0.0 if written is None else tools.clock.now().timestamp() - written
-        if look is not None and limit is not None and silent_s > limit:
-            tools.processes.ask_stop(folder.path, StopReason.STALLED)
-            look = None
+    vigil, saves = Vigil(run, tools, folder, opened), beats(run.id, opened.place, tools)
+    while not (yield Watch(folder.path, _soonest(tools.clock.monotonic(), vigil, saves, meter))):
+        yield from vigil.look()
         yield from meter.look()
         yield from beat(saves, tools)
 
 
-def _soonest(now: float, look: float | None, saves: Beats, meter: Meter) -> float:
+def _soonest(now: float, vigil: Vigil, saves: Beats, meter: Meter) -> float:
     """When the next of these is due, in seconds from now."""
-    return min(time for time in (look, saves.wait_s(now), meter.wait_s(now)) if time is not None)
+    return min(time for time in (vigil.wait_s(now), saves.wait_s(now), meter.wait_s(now)) if time is not None)
 
 
 def _adopt(run: Run, tools: Tools, folder: RunFolder) -> Steps[Meter | None]:

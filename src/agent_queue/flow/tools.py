@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from agent_queue.core.capabilities import Lookup
 from agent_queue.core.job import JobId
 from agent_queue.core.lifecycle import Job, Policy
+from agent_queue.core.limits import Vitals
 from agent_queue.core.manifest import Manifest
 from agent_queue.core.settings import Settings
 from agent_queue.flow.lanes import Lanes
@@ -40,6 +41,16 @@ class Tools:
     """Engine name to the reason why a person lets it take no job."""
     lanes: Lanes
     tell: Callable[[str], None]
+    strain: Callable[[], str | None] = lambda: None
+    """Why the machine takes no further job now."""
+    vitals: Callable[[str, int | None], Vitals | None] = lambda _folder, _limit: None
+    """What the processes of a run folder take; exactly, where it is more than this much memory."""
+    changed_since: Callable[[str, float], bool] = lambda _folder, _since: False
+    """True when something below a folder was written since then, epoch seconds."""
+    cap_log: Callable[[str, int], None] = lambda _path, _most: None
+    """Keep a log that grows to so many bytes of disk: its beginning and its end."""
+    notify: Callable[[Mapping[str, Any]], None] = lambda _: None
+    """Have the person's own command called; never waits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from agent_queue.flow.tools import Abandoned, Deed, Run, Steps, Tools, Watch, ho
 from agent_queue.ports import Kept, Place, RunFolder, Start
 
 COMMANDS = "commands.json"
+CAP_S = 10.0
+"""How often the size of its log is looked at."""
 DIED = "the machine or the shim died under its verify"
 # One shell per command, so that a syntax error in one cannot swallow the next; the log names each before it runs.
 SCRIPT = 'for command in "$@"; do printf \'+ %s\\n\' "$command"; /bin/sh -c "$command" || exit $?; done'
@@ -48,9 +50,16 @@ def verify(run: Run, tools: Tools, repair: Repair | None = None) -> Steps[Outcom
             path, ours = _start(run, tools, opened.place, opened.marker), True
         except OSError as error:
             return Broke(kind=Failure.SETUP, reason=f"its verify cannot be started: {error}")
-        while not (yield Watch(path)):
-            pass
+        yield from _watch(path, tools, folder)
         yield from collect(run, tools, folder, opened.place)
+
+
+def _watch(path: str, tools: Tools, folder: RunFolder) -> Steps[None]:
+    """Wait for its end, and keep its log within bounds meanwhile."""
+    most = tools.settings.limits.log
+    while not (yield Watch(path, CAP_S)):
+        if most is not None:
+            tools.cap_log(folder.path_of("verify.log"), most)
 
 
 def _look_back(run: Run, tools: Tools, place: Place) -> Steps[None]:

@@ -123,7 +123,9 @@ def doing(stage: Stage, work: "Work | None", *, supervised: bool, now: float) ->
     else:
         words = "to be verified, waiting for aq run" if stage is Stage.REVIEW else "left by a crash, waiting for aq run"
     limit = work["quiet_s"] if work else None
-    told = {"doing": words, "silent_s": silent_s, "stalled": bool(limit and silent_s and silent_s > limit)}
+    life_at = work["life_at"] if work else None
+    still_s = silent_s if silent_s is None or life_at is None else min(silent_s, max(now - life_at, 0.0))
+    told = {"doing": words, "silent_s": silent_s, "stalled": bool(limit and still_s and still_s > limit)}
     budget = work["live"].get("budget") if work else None
     return {**told, "budget": budget} if budget else told
 

@@ -24,6 +24,15 @@ CONFIGURATION = """\
 # [engines.claude]
 # model = "claude-sonnet-4-5"
 
+# [lanes.claude]
+# hours = "22:00-06:00"      # when it starts jobs, local time
+
+# [limits]
+# memory = "8GB"             # of one job's processes together
+
+# [notify]
+# command = "cat >> ~/aq.log"  # called with JSON when a job needs you, a lane parks or opens, all is done
+
 # [classes]                  # what `engine-class` may name, best engine first
 # agentic-coder = ["claude", "codex"]
 

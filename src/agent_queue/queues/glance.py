@@ -179,6 +179,7 @@ class Glance:
             "stopping": os.path.exists(f"{folder}/stop.json"),
             "started_at": _written_at(f"{folder}/run.json"),
             "written_at": _written_at(log),
+            "life_at": (records.read_object(f"{folder}/vitals.json") or {}).get("life_at"),
             "live": live or {},
             "quiet_s": quiet_s,
         }

@@ -31,7 +31,11 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class MachineEvents:
     """A context manager: signals are caught and files watched while it is open."""
 
-    def __init__(self, processes: MachineProcesses, folders: Sequence[str]) -> None:
+    def __init__(
+        self, processes: MachineProcesses, folders: Sequence[str], alive: Callable[[], None] = lambda: None
+    ) -> None:
+        """`alive` is called every time before it waits: whoever listens knows that the loop still turns."""
+        self._alive = alive
         self._processes = processes
         self._selector = selectors.DefaultSelector()
         self._folders = FolderWatch(folders)
@@ -103,6 +107,7 @@ class MachineEvents:
 
     def wait(self, timeout_s: float | None) -> Woken:
         """Wait until something happens, at most `timeout_s`; None waits for ever."""
+        self._alive()
         if self._looked_at:
             timeout_s = min(timeout_s, LOOK_S) if timeout_s is not None else LOOK_S
         if self._signals or self._finished:

@@ -7,6 +7,7 @@ import errno
 import fcntl
 import functools
 import os
+import struct
 import sys
 from collections.abc import Callable, Iterator
 
@@ -15,6 +16,8 @@ _AT_FDCWD = -100
 _NOREPLACE, _EXCHANGE = 1, 2
 _RENAME_SWAP, _RENAME_EXCL = 2, 4
 _F_FULLFSYNC = 51
+_F_PUNCHHOLE = 99
+_PUNCH_HOLE_KEEP_SIZE = 3
 _UNSUPPORTED = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
 
 NETWORK_FILE_SYSTEMS = frozenset(
@@ -73,6 +76,25 @@ def _rename_call() -> Callable[[bytes, bytes, int], int] | None:
         return ctypes.get_errno() if failed else 0
 
     return call
+
+
+def punch_hole(fd: int, start: int, length: int) -> None:
+    """Give back the blocks of a part of a file; its size stays, and the part reads as zeros.
+
+    Raises:
+        OSError: the file system cannot do it.
+    """
+    if sys.platform == "darwin":
+        fcntl.fcntl(fd, _F_PUNCHHOLE, struct.pack("=IIqq", 0, 0, start, length))
+        return
+    import ctypes
+
+    call = getattr(ctypes.CDLL(None, use_errno=True), "fallocate", None)
+    if call is None:
+        raise OSError(errno.ENOTSUP, "this system cannot give back a part of a file")
+    if call(fd, _PUNCH_HOLE_KEEP_SIZE, ctypes.c_int64(start), ctypes.c_int64(length)):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
 
 
 def flush(fd: int) -> None:

@@ -3,12 +3,13 @@
 import gc
 import os
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from agent_queue.core.errors import AqError
 from agent_queue.core.job import Stage
+from agent_queue.system import settings_files
 from agent_queue.wiring import budgets, lanes
 from agent_queue.wiring.adapters import Adapters
 from agent_queue.wiring.engines import ENGINES
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from agent_queue.core.owed import Owed
     from agent_queue.core.redaction import Redaction
     from agent_queue.flow.report import Report
+    from agent_queue.system.service import Service
 
 
 class App(Adapters):
@@ -32,11 +34,12 @@ class App(Adapters):
 
         from agent_queue.flow.views import status
 
-        shut, spent = lanes.parked(self), budgets.shown(self)
+        shut, strain = lanes.parked(self), {"*": reason} if (reason := lanes.strained(self)) else {}
+        spent = budgets.shown(self)
         return status(
             self.glance.board(), root=self.layout.root, supervisor=self.supervisor(), now=datetime.now(UTC),
-            lanes={**{engine: one.reason for engine, one in shut.items()}, **self.closed_lanes()}, unmet=self.unmet,
-            until={engine: one.until for engine, one in shut.items()}, outbox=self.outbox(),
+            lanes={**{engine: one.reason for engine, one in shut.items()}, **strain, **self.closed_lanes()},
+            unmet=self.unmet, until={engine: one.until for engine, one in shut.items()}, outbox=self.outbox(),
             profiles=spent[0].profiles if spent is not None else {},
         )  # fmt: skip
 
@@ -120,16 +123,31 @@ class App(Adapters):
         from agent_queue.flow.loop import Loop
         from agent_queue.flow.report import Stopping
         from agent_queue.system.events import MachineEvents
+        from agent_queue.system.service_manager import ServiceManager
         from agent_queue.wiring.trackers import echoing
 
+        manager = ServiceManager(self.environment)
         folders = [*(self.layout.stage(stage) for stage in Stage), f"{self.layout.root}/lanes", self.layout.outbox]
-        with self.supervise(slots), self.processes.warm(), MachineEvents(self.processes, folders) as events:
+        with (
+            self.supervise(slots), self.processes.warm(), closing(self.notifier),
+            MachineEvents(self.processes, folders, manager.alive) as events,
+        ):  # fmt: skip
             beside = echoing(self, events, pull_minutes)
             self.lanes.allowance = budgets.allowance(self)
             loop = Loop(self.tools, beside, slots, once=once, wait_s=wait_s, only_engine=engine)
+            manager.ready()
             report = loop.run()
+            manager.stopping()
             beside.flush()
             return report, loop.stopping is not Stopping.NO
+
+    @property
+    def service(self) -> "Service":
+        """This queue as a service of the user's systemd."""
+        from agent_queue.system.service import Service
+
+        usual = settings_files.root(None, {**self.environment, "AGENT_QUEUE_ROOT": ""})
+        return Service(self.layout.root, self.layout.root == usual, self.environment)
 
     def patience(self, ready: Callable[[], bool], *, seconds: float, every_s: float = 0.01) -> bool:
         """Wait until something is so; False when the time is over."""

@@ -1,6 +1,7 @@
 """The one place where names meet adapters: settings and a root become the tools that the story is told with."""
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from agent_queue.ports import Engine
     from agent_queue.queues.folders import FolderQueue
     from agent_queue.queues.glance import Glance
+    from agent_queue.system.notifier import Notifier
     from agent_queue.system.offers import HostOffers
     from agent_queue.system.processes import MachineProcesses
     from agent_queue.system.profiles import Profiles
@@ -38,6 +40,8 @@ class Adapters:
         refuse_old(self.layout.root)
         self.tell = tell
         self._engines: dict[str, Engine | None] = {}
+        self._looked_at = -1.0
+        self._strained: str | None = None
 
     @cached_property
     def settings(self) -> "Settings":
@@ -106,8 +110,9 @@ class Adapters:
     @cached_property
     def tools(self) -> "Tools":
         from agent_queue.flow.tools import Tools
-        from agent_queue.system import host
+        from agent_queue.system import host, vitals
         from agent_queue.system.clock import MachineClock
+        from agent_queue.system.log_cap import cap_log
         from agent_queue.system.prices import ListPrices
 
         return Tools(
@@ -116,16 +121,35 @@ class Adapters:
             program=host.find, child_environment=host.child_environment, side_files=host.side_files,
             offers=self.offers.lookup, mutexes=self.mutexes, closed_lanes=self.closed_lanes, lanes=self.lanes,
             prices=ListPrices(self.settings.prices), tell=self.tell,
+            notify=self.notifier, strain=self.strain, vitals=vitals.vitals, changed_since=vitals.changed_since,
+            cap_log=cap_log,
         )  # fmt: skip
 
     @cached_property
     def lanes(self) -> "Lanes":
         from agent_queue.flow.lanes import Lanes
+        from agent_queue.flow.notices import of_lane
         from agent_queue.queues.lanes import LaneFolder
         from agent_queue.system.clock import MachineClock
 
         folder = LaneFolder(f"{self.layout.root}/lanes", self.disk)
-        return Lanes(folder, self.settings, MachineClock(), self.tell)
+        told = lambda engine, shut: self.notifier(of_lane(engine, shut))  # noqa: E731
+        return Lanes(folder, self.settings, MachineClock(), self.tell, told)
+
+    def strain(self) -> str | None:
+        """Why this machine takes no further job now, as of the last second."""
+        from agent_queue.core.limits import strain
+        from agent_queue.system.vitals import machine
+
+        if (now := time.monotonic()) - self._looked_at >= 1:
+            self._looked_at, self._strained = now, strain(self.settings.limits, machine(self.layout.root))
+        return self._strained
+
+    @cached_property
+    def notifier(self) -> "Notifier":
+        from agent_queue.system.notifier import Notifier
+
+        return Notifier(self.settings.notify, {"root": self.layout.root}, self.tell)
 
     def without_token(self) -> dict[str, str]:
         """Our environment as the story may see it: a tracker's token never reaches an agent, whatever it may see."""

@@ -36,12 +36,25 @@ def parked(app: Adapters) -> "dict[str, Closed]":
     return {**found, **{name: Closed(reason, spent[1]) for name, reason in spent[0].engines.items()}}
 
 
+def strained(app: Adapters) -> str | None:
+    """Why this machine takes no further job now; without settings of one's own it needs none of their imports."""
+    from agent_queue.core.limits import NO_LIMITS, strain
+    from agent_queue.system.vitals import machine
+
+    limits = app.settings.limits if _mentions(app, b"[limits") else NO_LIMITS
+    return strain(limits, machine(app.layout.root))
+
+
 def _in_use(app: Adapters) -> bool:
     """Whether there is anything to know: settings take time to import, and `aq status` is called often."""
     if any(name.endswith(PARKED) for name in os.listdir(f"{app.layout.root}/lanes")):
         return True
+    return _mentions(app, b"[lanes")
+
+
+def _mentions(app: Adapters, table: bytes) -> bool:
     try:
         with open(app.layout.settings, "rb") as file:
-            return b"[lanes" in file.read()
+            return table in file.read()
     except OSError:
         return False
