@@ -18,6 +18,7 @@ from agent_queue.core.settings_lanes import LaneSettings, account, lane_settings
 from agent_queue.core.settings_limits import limits
 from agent_queue.core.settings_notify import notify_command
 from agent_queue.core.tables import known as _known
+from agent_queue.core.tables import node as _node
 from agent_queue.core.tables import table as _table
 from agent_queue.core.tables import text as _text
 from agent_queue.core.tables import texts as _texts
@@ -238,18 +239,3 @@ def _durability(value: object, name: str) -> Durability:
     if not isinstance(value, str) or value not in tuple(Durability):
         raise SettingsError(f"config.toml: {name} must be {' or '.join(Durability)}")
     return Durability(value)
-
-
-def _node(value: object) -> Node:
-    """A TOML value as the positioned value that manifest keys are read from."""
-    match value:
-        case bool():
-            return Node(value, 1, 1, str(value).lower())
-        case dict():
-            return Node({key: (Node(key, 1, 1, key), _node(item)) for key, item in value.items()}, 1, 1)
-        case list():
-            return Node([_node(item) for item in value], 1, 1)
-        case int() | float() | str():
-            return Node(value, 1, 1, str(value))
-        case _:
-            return Node(str(value), 1, 1, str(value))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from agent_queue.core.errors import SettingsError
+from agent_queue.core.frontmatter import Node
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\*?")
 
@@ -55,3 +56,18 @@ def variable(name: str, where: str) -> str:
     if not _VARIABLE.fullmatch(name):
         raise SettingsError(f"config.toml: {where} names {name!r}, which is no variable", hint="give names, not values")
     return name
+
+
+def node(value: object) -> Node:
+    """A TOML value as the positioned value that manifest keys are read from."""
+    match value:
+        case bool():
+            return Node(value, 1, 1, str(value).lower())
+        case dict():
+            return Node({key: (Node(key, 1, 1, key), node(item)) for key, item in value.items()}, 1, 1)
+        case list():
+            return Node([node(item) for item in value], 1, 1)
+        case int() | float() | str():
+            return Node(value, 1, 1, str(value))
+        case _:
+            return Node(str(value), 1, 1, str(value))
