@@ -43,22 +43,31 @@ def imported(tree: ast.Module) -> set[str]:
     return {file for file in files if (PACKAGE / file).exists()}
 
 
+@cache
+def walked() -> list[tuple[str, ast.AST]]:
+    """(module, node) of the whole package. Every page asks for it many times, and walking takes a second."""
+    return [(name, node) for name, tree in modules().items() for node in ast.walk(tree)]
+
+
 def nodes(without: Iterable[str] = ()) -> Iterator[tuple[str, ast.AST]]:
     """(module, node) of the whole package, some modules left out."""
     left_out = set(without)
-    for name, tree in modules().items():
-        if name not in left_out:
-            for node in ast.walk(tree):
-                yield name, node
+    return ((name, node) for name, node in walked() if name not in left_out)
+
+
+@cache
+def attributes() -> dict[tuple[str, str], set[str]]:
+    """The modules that read an attribute, by the last name before the dot and the attribute's own."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for name, node in walked():
+        if isinstance(node, ast.Attribute):
+            found.setdefault((_last(node.value), node.attr), set()).add(name)
+    return found
 
 
 def readers(owner: str, attribute: str) -> set[str]:
     """The modules that read `owner.attribute`, where `owner` is the last name before the dot: `x.manifest.verify`."""
-    return {
-        name
-        for name, node in nodes()
-        if isinstance(node, ast.Attribute) and node.attr == attribute and _last(node.value) == owner
-    }
+    return set(attributes().get((owner, attribute), ()))
 
 
 def strings(without: Iterable[str] = ()) -> set[str]:
