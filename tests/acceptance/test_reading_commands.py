@@ -78,7 +78,7 @@ def test_the_json_has_the_contract_s_shape(aq: Aq, queue: Path, jobs: Jobs) -> N
     jobs.add("waits", "true", priority="high")
     (queue / "inbox/no good.md").write_text("nothing")
     value = aq("status", "--json").json()
-    assert set(value) == {"schema_version", "root", "counts", "supervisor", "lanes", "jobs"}
+    assert set(value) == {"schema_version", "root", "counts", "supervisor", "outbox", "lanes", "jobs"}
     assert (value["schema_version"], value["root"], value["supervisor"], value["lanes"]) == (1, str(queue), None, [])
     assert list(value["counts"]) == STAGES
     assert value["counts"] == {"inbox": 2, "building": 0, "review": 0, "testing": 1, "shipped": 0, "failed": 1}
