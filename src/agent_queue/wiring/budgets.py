@@ -12,7 +12,12 @@ if TYPE_CHECKING:
 
 def shown(app: "Adapters") -> "tuple[Shut, float] | None":
     """What is shut for today, and until when, epoch seconds; None, at no cost, where nothing is."""
-    return _files(app).shown() if os.path.exists(f"{app.layout.own}/budgets.json") else None
+    if not os.path.exists(f"{app.layout.own}/budgets.json"):
+        return None
+    from agent_queue.queues.allowance import AllowanceFolder
+    from agent_queue.system.files import Disk
+
+    return AllowanceFolder(app.layout, Disk(app.layout.scratch, durable=False)).shown()  # reading needs no settings
 
 
 def resume(app: "Adapters", engine: str | None) -> None:

@@ -55,6 +55,6 @@ def _in_use(app: Adapters) -> bool:
 def _mentions(app: Adapters, table: bytes) -> bool:
     try:
         with open(app.layout.settings, "rb") as file:
-            return table in file.read()
+            return any(line.lstrip().startswith(table) for line in file)  # a comment says nothing
     except OSError:
         return False
