@@ -62,6 +62,11 @@ MUTATIONS: dict[str, tuple[set[str], str]] = {
         },
         "what a job's worktree is given besides git's files, and the record of it in git's folder of that worktree",
     ),
+    "system/delegation.py": (
+        {"os.O_WRONLY", "os.mkdir"},
+        "the kernel's cgroups of agents, which are no files on a disk",
+    ),
+    "system/cgroup.py": ({".rmdir"}, "the same, for a shim"),
     "system/vitals.py": ({"open wb"}, "the kernel's oom_score_adj of a job's processes, which is no file on a disk"),
     "system/log_cap.py": ({"os.O_RDWR"}, "a hole, and two lines around it, in the log that an agent writes to"),
     "demo/play.py": ({"tempfile.mkdtemp", "shutil.rmtree"}, "the demonstration's own temporary folder"),

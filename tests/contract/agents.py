@@ -12,6 +12,7 @@ from uuid import uuid4
 from agent_queue.core.outcome import Exit
 from agent_queue.core.run import Start
 from agent_queue.system import kernel, locks
+from agent_queue.system.delegation import Delegation
 from agent_queue.system.events import wait_until
 from agent_queue.system.files import Disk
 from agent_queue.system.processes import MachineProcesses
@@ -31,10 +32,10 @@ def shell(code: str) -> tuple[str, ...]:
 class Agents:
     """Starts agents in run folders below one folder, and knows how each of them stands."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, delegation: Delegation | None = None) -> None:
         self.root = root
         (root / "tmp").mkdir(parents=True)
-        self.processes = MachineProcesses(Disk(str(root / "tmp"), durable=False))
+        self.processes = MachineProcesses(Disk(str(root / "tmp"), durable=False), delegation)
         self.marker = str(uuid4())
         self._markers = {self.marker}
         self._numbers = 0

@@ -445,11 +445,10 @@ def test_a_limit_ends_in_the_zone_that_the_program_means() -> None:
     assert outcome.lane == "codex"
 
 
-def test_a_reset_that_has_passed_is_no_start_at_once() -> None:
-    late = NOW + timedelta(days=3)
-    outcome = recording("claude/subscription_limit").told(changed=False, now=late)[0]
+def test_a_reset_is_told_as_the_program_told_it_also_when_it_has_passed() -> None:
+    outcome = recording("claude/subscription_limit").told(changed=False, now=NOW + timedelta(days=3))[0]
     assert isinstance(outcome, Held)
-    assert late < outcome.until < late + timedelta(hours=1)
+    assert outcome.until == SIX
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,13 @@ def test_a_signal_is_a_crash(world: World) -> None:
     assert (world.result(), world.past().state["exit"]) == ("crash", -11)
 
 
+def test_an_agent_that_the_kernel_killed_for_want_of_memory_is_out_of_memory(world: World) -> None:
+    world.add()
+    world.will("a", Script(signal=9, oom_kills=2))
+    world.supervise()
+    assert (world.stage(), world.result(), world.past().state["exit"]) == (Stage.FAILED, "out_of_memory", -9)
+
+
 def test_an_agent_that_cannot_be_started_crashes(world: World) -> None:
     world.add()
     world.will("a", Script(error="Permission denied: /bin/scripted"))

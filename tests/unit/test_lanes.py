@@ -58,6 +58,13 @@ def test_the_later_of_two_resets_holds() -> None:
     assert (lane.until, isinstance(outcome, Held) and outcome.until) == (AT + 5 * 3600, limit(5).until)
 
 
+def test_a_reset_that_has_passed_is_no_start_at_once() -> None:
+    lane, outcome = judged("claude", OPEN, limit(-72), ended(), 3)
+    assert isinstance(outcome, Held)
+    assert NOW < outcome.until < NOW + timedelta(hours=1)
+    assert lane.until == outcome.until.timestamp()
+
+
 def test_a_hold_that_is_no_lanes_parks_nothing() -> None:
     assert judged("claude", OPEN, limit(5, lane=""), ended(), 3) == (OPEN, limit(5, lane=""))
 

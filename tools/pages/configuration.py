@@ -36,8 +36,8 @@ ENGINE = {
     "account": "a name for the account in use: limits are remembered for each account by itself",
 }  # fmt: skip
 LIMITS = {
-    "memory": "what the processes of one job may hold, as the sum of their proportional sets (PSS); a job over "
-              "it is stopped as `out_of_memory`",
+    "memory": "what the processes of one job may hold, as the sum of their proportional sets (PSS) or as "
+              "their cgroup counts it; a job over it is stopped as `out_of_memory`",
     "free_memory": "no job starts with less memory than this available on the machine",
     "free_disk": "no job starts with less space than this free on the queue's disk",
     "load": "no job starts at a higher load (of the last minute, for each processor)",

@@ -15,6 +15,9 @@ from agent_queue.core.schedule import HOURS
 FAST_S = 60.0
 """An agent that crashes sooner than this has hardly begun. One that lives for longer proves its engine."""
 MOST_CRASHED = 100
+LATE_S = 300.0
+"""What a reset that has passed gives. Else a clock that is ahead, or a service that is late, would start and refuse a
+job without end."""
 
 
 class Cause(StrEnum):
@@ -108,8 +111,9 @@ def judged(name: str, lane: Lane, outcome: Outcome, ended: Ended, breaker: int) 
         case Held():
             if not outcome.lane:
                 return lane, outcome
-            until = max(outcome.until.timestamp(), lane.until if lane.cause is Cause.LIMIT else 0.0)
-            parked = Lane(cause=Cause.LIMIT, since=ended.now.timestamp(), until=until)
+            now, reset = ended.now.timestamp(), outcome.until.timestamp()
+            until = max(reset if reset > now else now + LATE_S, lane.until if lane.cause is Cause.LIMIT else 0.0)
+            parked = Lane(cause=Cause.LIMIT, since=now, until=until)
             return parked, replace(outcome, lane=name, until=datetime.fromtimestamp(until, ended.now.tzinfo))
         case Broke():
             return _broke(name, lane, outcome, ended, breaker)

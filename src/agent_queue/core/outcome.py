@@ -127,6 +127,8 @@ class Exit:
     stragglers: int = 0
     error: str = ""
     """Why it could not be started, when it could not; `code` is then 126 or 127."""
+    oom_kills: int = 0
+    """How many of its processes the kernel killed for want of memory, where it had a cgroup of its own."""
 
     @property
     def clean(self) -> bool:
@@ -136,7 +138,8 @@ class Exit:
     def __str__(self) -> str:
         if self.error:
             return f"could not be started: {self.error}"
-        return f"exit code {self.code}" if self.signal is None else f"signal {self.signal}"
+        ended = f"exit code {self.code}" if self.signal is None else f"signal {self.signal}"
+        return f"{ended}, out of memory" if self.oom_kills else ended
 
 
 def of_stop(stop: StopReason, now: datetime) -> Outcome:

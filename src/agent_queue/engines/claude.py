@@ -125,7 +125,7 @@ class ClaudeReader(JsonReader):
         if end.get("is_error") is True or subtype.startswith("error"):
             status = count(end, "api_error_status") or None
             reset = self._limited(text, ending.now) if status == 429 or "limit" in text else None
-            return refusals.held(text, Claude.name, reset, ending.now) if reset else refusals.broke(text, status)
+            return refusals.held(text, Claude.name, reset) if reset else refusals.broke(text, status)
         self.denied = bool(items(end, "permission_denials"))
         return None
 

@@ -111,7 +111,7 @@ class CodexReader(JsonReader):
     def problem(self, ending: Ending) -> Outcome | None:
         text = self._message
         reset = refusals.reset_in(text, ending.now) if self.refused and "usage limit" in text else None
-        return refusals.held(text, Codex.name, reset, ending.now) if reset else self.refused
+        return refusals.held(text, Codex.name, reset) if reset else self.refused
 
     def _thread(self, event: Json) -> Iterable[Event]:
         self.session = identifier(event, "thread_id")

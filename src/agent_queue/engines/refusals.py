@@ -31,7 +31,7 @@ _SIGNS: tuple[tuple[Failure, re.Pattern[str]], ...] = tuple(
 _STATUS = {401: Failure.AUTH, 402: Failure.QUOTA, 403: Failure.AUTH, 413: Failure.CONTEXT, 429: Failure.RATE_LIMITED}
 _LONGEST_REASON = 300
 _LONGEST_READ = 10_000
-_LATE = timedelta(minutes=5)
+_JUST_PASSED = timedelta(minutes=5)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _EPOCH = re.compile(r"\|(\d{10})\b")
 _CLOCK = re.compile(
@@ -65,12 +65,9 @@ def reason(text: str) -> str:
     return line if len(line) <= _LONGEST_REASON else line[: _LONGEST_REASON - 3] + "..."
 
 
-def held(text: str, lane: str, reset: datetime, now: datetime) -> Held:
-    """Wait for a usage limit's reset. One that lies in the past gives a short wait instead of a start at once.
-
-    Otherwise a clock that is ahead, or a service that is late, would start and refuse the job without end.
-    """
-    return Held(reason=reason(text), lane=lane, until=reset if reset > now else now + _LATE)
+def held(text: str, lane: str, reset: datetime) -> Held:
+    """Wait for a usage limit's reset, as the program told it, also when it has passed by now."""
+    return Held(reason=reason(text), lane=lane, until=reset)
 
 
 def reset_in(text: str, now: datetime) -> datetime | None:
@@ -112,7 +109,7 @@ def _clock(text: str, now: datetime) -> datetime | None:
     at = local.replace(hour=hour, minute=int(found["minute"] or 0), second=0, microsecond=0)
     if not found["month"]:
         # A time that has just passed is a reset that has just come, not one a day away.
-        return at if at > local - _LATE else at + timedelta(days=1)
+        return at if at > local - _JUST_PASSED else at + timedelta(days=1)
     month = _MONTHS.index(found["month"].lower()) + 1
     at = at.replace(year=int(found["year"] or local.year), month=month, day=int(found["day"]))
     return at.replace(year=at.year + 1) if not found["year"] and at < local - timedelta(days=1) else at

@@ -159,6 +159,8 @@ def _judged(tools: Tools, stopped: StopReason | None, exit_: Exit | None, meter:
         return of_stop(stopped, tools.clock.now())
     if exit_ is None:
         return Broke(kind=Failure.MACHINE, reason="the agent's shim or the machine died under it")
+    if exit_.oom_kills:
+        return Broke(kind=Failure.MEMORY, reason="the kernel ended its processes: they had no memory left")
     if meter.reading is None:
         return Done() if exit_.clean else Broke(kind=Failure.CRASH, reason=str(exit_))
     return meter.judged(meter.reading.ending(Ending(exit=exit_, changed=kept.changed, now=tools.clock.local())))

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from agent_queue.core.outcome import Exit, StopReason
 from agent_queue.ports import Lock, Start
-from agent_queue.system import kernel, shim
+from agent_queue.system import kernel, shim_start
 from agent_queue.system.files import Disk
 from agent_queue.system.records import alive, read_object
 
 if TYPE_CHECKING:
+    from agent_queue.system.delegation import Delegation
     from agent_queue.system.nursery import Nursery
 
 PIDFDS = hasattr(os, "pidfd_open")
@@ -26,23 +27,27 @@ PIDFDS = hasattr(os, "pidfd_open")
 class MachineProcesses:
     """Processes of this machine, one shim for each."""
 
-    def __init__(self, disk: Disk) -> None:
+    def __init__(self, disk: Disk, delegation: "Delegation | None" = None) -> None:
+        """With a `delegation` every agent has a cgroup of its own."""
         self._disk = disk
+        self._delegation = delegation
         self._python = getattr(sys, "_base_executable", "") or sys.executable
-        self._shim = _compiled(shim)
+        self._shim = _compiled(shim_start)
+        self._packages = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         self._nursery: Nursery | None = None
         self._children: dict[str, int] = {}
 
     @contextmanager
     def warm(self) -> Iterator[None]:
         """Have shims forked from a warm parent while the context is open: that is five times cheaper. Linux only."""
+        if self._delegation is not None:
+            self._delegation.tidy()
         if not PIDFDS:
             yield
             return
         from agent_queue.system import nursery, warm_parent
 
-        package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-        self._nursery = nursery.Nursery(self._python, _compiled(warm_parent), package)
+        self._nursery = nursery.Nursery(self._python, _compiled(warm_parent), self._packages)
         try:
             yield
         finally:
@@ -51,7 +56,7 @@ class MachineProcesses:
 
     def start(self, start: Start, lock: Lock) -> None:
         """Start a shim; it holds `lock` from now on, beside whoever else does. Call it from the main thread only."""
-        options = _options(start)
+        options = _options(start, self._delegation.group() if self._delegation is not None else "")
         stdin = os.open(start.stdin or os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         log = os.open(start.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
@@ -67,7 +72,7 @@ class MachineProcesses:
     def _spawned(self, start: Start, options: str, stdin: int, log: int, lock: Lock) -> int:
         numbers = lock.filenos()
         options = f"{options};locks={':'.join(map(str, numbers))}"
-        argv = [self._python, "-I", "-S", self._shim, start.folder, start.cwd, options, *start.argv]
+        argv = [self._python, "-I", "-S", self._shim, self._packages, start.folder, start.cwd, options, *start.argv]
         actions = [(os.POSIX_SPAWN_DUP2, stdin, 0), (os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2)]
         for number in numbers:
             os.set_inheritable(number, True)
@@ -115,6 +120,7 @@ class MachineProcesses:
         return Exit(
             code=found.get("exit"), signal=found.get("signal"), duration_s=float(found.get("duration_s", 0.0)),
             stragglers=int(found.get("stragglers", 0)), error=str(found.get("error", "")),
+            oom_kills=int(found.get("oom_kills", 0)),
         )  # fmt: skip
 
     def stopped(self, folder: str) -> StopReason | None:
@@ -186,7 +192,7 @@ def _undying(pid: int) -> bool:
     return False
 
 
-def _options(start: Start) -> str:
+def _options(start: Start, group: str) -> str:
     """What the shim is told besides the locks, as its docstring lists it."""
     stop = start.stop
     options = {
@@ -196,6 +202,7 @@ def _options(start: Start) -> str:
         "grace": f"{start.grace_s:.3f}",
         "signal": str(int(getattr(signal, stop.signal))),
         "target": stop.target.value,
+        "cgroup": group,
     }
     return ";".join(f"{key}={value}" for key, value in options.items())
 

@@ -31,6 +31,9 @@ KillMode=process
 KillSignal=SIGHUP
 SuccessExitStatus=130
 OOMPolicy=continue
+# From systemd 254 on: every agent gets a cgroup of its own beside that of the supervisor.
+Delegate=memory pids
+DelegateSubgroup=supervisor
 WatchdogSec={watchdog}
 TimeoutStopSec=120
 Restart=on-failure

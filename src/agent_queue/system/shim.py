@@ -1,9 +1,9 @@
 """The shim: one small process per job that starts the agent, alone signals it, and records how it ended.
 
-It is started as `python -I -S shim.py FOLDER CWD OPTIONS PROGRAM ARGUMENT...` with the agent's environment, standard
-input and log already in place, and the job's locks as inherited files. OPTIONS is `key=value` joined by `;`:
-locks (file numbers joined by `:`), boot (the name of this boot), deadline (s), why, grace (s), signal (number), target
-(leader or group).
+`main` runs in a process of its own, forked by the warm parent or begun by `shim_start`, with the agent's environment,
+standard input and log already in place, and the job's locks as inherited files. Its options: locks (file numbers
+joined by `:`), boot (the name of this boot), deadline (s), why, grace (s), signal (number), target (leader or group),
+cgroup (a folder, '' for none).
 
 It stands alone: only builtin modules, so that it starts in milliseconds and stays small. A supervisor may die, be
 replaced or be told to leave agents running; the shim keeps deadlines and exit codes all the same. The job's locks are
@@ -12,10 +12,11 @@ closed, and the job thereby no longer alive, only after exit.json is on the disk
 
 import _signal  # type: ignore[import-not-found]  # `signal` itself imports enum: 3 ms
 import posix  # `os` around it brings nothing that is needed here, and costs 1 ms
-import sys
 import time
 
-LINUX = sys.platform.startswith("linux")
+from agent_queue.system import cgroup
+from agent_queue.system.process_table import LINUX, parents, start_of
+
 TERM, CHLD, ALRM, HUP, INT = 15, int(_signal.SIGCHLD), 14, 1, 2
 PR_SET_CHILD_SUBREAPER = 36
 MOST_FILES = 1 << 16
@@ -41,25 +42,35 @@ def main(folder: str, cwd: str, options: dict[str, str], argv: list[str]) -> Non
     me = posix.getpid()
     identity = f'"shim":{me},"shim_start":"{start_of(me)}","boot_id":{quoted(options.get("boot", ""))}'
     put(here, "run.json", "{" + identity + "}\n")
-    agent, error = launch(cwd, argv)
+    agent, error = launch(cwd, argv, options)
+    group = options.get("cgroup", "")
     if agent:
         put(here, "run.json", f'{{{identity},"pid":{agent},"pidstart":"{start_of(agent)}"}}\n')
         status = watch(here, agent, options, began)
-        stragglers = sweep()
+        stragglers = sweep(group)
         code = posix.waitstatus_to_exitcode(status)
     else:
         code, stragglers = (127 if error.startswith("No such file") else 126), 0
     ended = f'"exit":{code if code >= 0 else "null"},"signal":{-code if code < 0 else "null"}'
     took = f'"duration_s":{time.monotonic() - began:.3f},"stragglers":{stragglers},"error":{quoted(error)}'
+    took += f',"oom_kills":{cgroup.oom_kills(group)}' if group else ""
     put(here, "exit.json", "{" + ended + "," + took + "}\n", durable=True)
+    if group:
+        cgroup.remove(group)
 
 
-def launch(cwd: str, argv: list[str]) -> tuple[int, str]:
+def launch(cwd: str, argv: list[str], options: dict[str, str]) -> tuple[int, str]:
     """Start the agent in a session of its own, signals as in a fresh shell; (0, why) when it cannot be started."""
     try:
         posix.chdir(cwd)
         usual = (_signal.SIGPIPE, _signal.SIGXFSZ, HUP, INT, TERM, CHLD, ALRM)
-        return posix.posix_spawn(argv[0], argv, posix.environ, setsid=True, setsigmask=(), setsigdef=usual), ""
+        group = options.get("cgroup", "")
+        inside = cgroup.enter(group)  # a child begins in its parent's group
+        try:
+            return posix.posix_spawn(argv[0], argv, posix.environ, setsid=True, setsigmask=(), setsigdef=usual), ""
+        finally:
+            if inside and not cgroup.back(group):
+                options["cgroup"] = ""  # we are in it: what kills all of it would kill us
     except OSError as error:
         return 0, f"{error.strerror}: {error.filename or argv[0]}"
 
@@ -80,7 +91,7 @@ def watch(here: int, agent: int, options: dict[str, str], began: float) -> int:
         wait = None if deadline is None else deadline - time.monotonic()
         if wait is not None and wait <= 0:
             if stopping:
-                kill_tree()
+                kill_tree(options.get("cgroup", ""))
                 deadline = time.monotonic() + SLOWEST_RETRY_S
                 continue
             put_once(here, "stop.json", '{"why":"%s","at":%.3f}\n' % (options.get("why", "timeout"), time.time()))
@@ -124,7 +135,7 @@ def stop(agent: int, options: dict[str, str]) -> None:
         pass  # it is gone already
 
 
-def sweep() -> int:
+def sweep(group: str) -> int:
     """Kill whatever the agent left behind until the kernel says that no child is left; returns how many."""
     count, pause = 0, RETRY_S
     while True:
@@ -135,13 +146,14 @@ def sweep() -> int:
         if pid:
             count += 1
             continue
-        kill_tree()
+        kill_tree(group)
         time.sleep(pause)  # a kill takes a moment; a process of another user never dies by it
         pause = min(pause * 2, SLOWEST_RETRY_S)
 
 
-def kill_tree() -> None:
-    """SIGKILL to every descendant. Orphans come to us, the subreaper, so that none can hide."""
+def kill_tree(group: str) -> None:
+    """SIGKILL to the agent's cgroup, and to every descendant. Orphans come to us, the subreaper: none can hide."""
+    cgroup.kill(group)
     children: dict[int, list[int]] = {}
     for pid, parent in parents():
         children.setdefault(parent, []).append(pid)
@@ -153,43 +165,6 @@ def kill_tree() -> None:
                 posix.kill(child, 9)
             except OSError:
                 pass  # it is gone already, or of another user
-
-
-def parents() -> list[tuple[int, int]]:
-    """(process, parent) of every process."""
-    if not LINUX:
-        return [(int(pid), int(parent)) for pid, parent in map(str.split, ps("-axo pid=,ppid=").splitlines())]
-    found = ((name, stat_fields(name)) for name in posix.listdir("/proc") if name.isdigit())
-    return [(int(name), int(fields[1])) for name, fields in found if fields]
-
-
-def stat_fields(pid: str) -> list[bytes]:
-    """The fields of /proc/PID/stat from the third on, [] when the process is gone."""
-    try:
-        number = posix.open(f"/proc/{pid}/stat", posix.O_RDONLY)
-    except OSError:
-        return []
-    try:
-        return posix.read(number, 4096).rpartition(b")")[2].split()
-    except OSError:
-        return []
-    finally:
-        posix.close(number)
-
-
-def start_of(pid: int) -> str:
-    """When a process began: field 22 of its stat line, or what ps says."""
-    if not LINUX:
-        return ps(f"-o lstart= -p {pid}").strip()
-    fields = stat_fields(str(pid))
-    return fields[19].decode() if fields else ""
-
-
-def ps(options: str) -> str:
-    """What ps prints, for systems without /proc."""
-    import os
-
-    return os.popen(f"ps {options}").read()
 
 
 def become_subreaper() -> None:
@@ -241,9 +216,3 @@ def quoted(text: str) -> str:
     """A JSON string."""
     plain = "".join(c if c.isprintable() and c not in '"\\' else " " for c in text)
     return f'"{plain}"'
-
-
-if __name__ == "__main__":
-    pairs = (pair.partition("=") for pair in sys.argv[3].split(";"))
-    main(sys.argv[1], sys.argv[2], {key: value for key, _, value in pairs}, sys.argv[4:])
-    posix._exit(0)  # noqa: SLF001

@@ -36,6 +36,7 @@ class Script:
     recorded: bool = True
     """False: its shim dies at the end, without a record, and leaves the process itself running."""
     stragglers: int = 0
+    oom_kills: int = 0
     does: Callable[[Start], object] | None = None
     """What it does just before it ends."""
 
@@ -161,7 +162,7 @@ class FakeProcesses:
     def _end(self, live: Live, exit_: Exit) -> None:
         if self._is_live(live):
             record = {"code": exit_.code, "signal": exit_.signal, "duration_s": exit_.duration_s,
-                      "stragglers": exit_.stragglers, "error": exit_.error}  # fmt: skip
+                      "stragglers": exit_.stragglers, "error": exit_.error, "oom_kills": exit_.oom_kills}  # fmt: skip
             self._record(live.start.folder, "exit.json", record)
             self._gone(live)
 
@@ -175,7 +176,8 @@ class FakeProcesses:
 
     def _exit(self, live: Live, code: int | None, signal: int | None) -> Exit:
         took = self.machine.clock.monotonic() - live.began
-        return Exit(code=code, signal=signal, duration_s=took, stragglers=live.script.stragglers)
+        script = live.script
+        return Exit(code=code, signal=signal, duration_s=took, stragglers=script.stragglers, oom_kills=script.oom_kills)
 
     def _print(self, live: Live) -> None:
         if not self._is_live(live):

@@ -84,9 +84,11 @@ class Adapters:
 
     @cached_property
     def processes(self) -> "MachineProcesses":
+        from agent_queue.system.delegation import Delegation, delegated
         from agent_queue.system.processes import MachineProcesses
 
-        return MachineProcesses(self.disk)
+        folder = delegated()
+        return MachineProcesses(self.disk, Delegation(folder, self.settings.limits.memory) if folder else None)
 
     @cached_property
     def workspaces(self) -> "MachineWorkspaces":
