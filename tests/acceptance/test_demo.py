@@ -81,6 +81,9 @@ def test_every_job_ends_as_the_story_says(place: Path, home: Path) -> None:
     assert sorted(branches) == sorted(["main", *(f"aq/wip/{path.stem}" for path in jobs.values())])
     assert all(f"aq/wip/{path.stem}\n" in ran.stdout for path in jobs.values()), "every branch is shown"
     assert "version waits: lock release is in use" in ran.stdout
+    took = ran.stdout.partition("What it took: aq insights")[2].partition("\n\nTo look around")[0]
+    assert "ENGINE  jobs  well" in took
+    assert all(path.stem in took for path in jobs.values())
     endings = ran.stdout.partition("How it ended\n")[2].partition("\n\n")[0].splitlines()
     assert len(endings) == len(ENDINGS)
     readme = (Path(__file__).parents[2] / "README.md").read_text().splitlines()

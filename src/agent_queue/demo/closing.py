@@ -1,4 +1,4 @@
-"""What the demonstration says at its end: where every job lies and why, what it changed, and what to do next."""
+"""What the demonstration says at its end: where every job lies and why, what it changed and took, what to do next."""
 
 import json
 import shlex
@@ -23,6 +23,9 @@ def closing(theatre: Theatre, kept: Path | None) -> Iterator[str]:
         yield f"  {branch}"
         log = theatre.git("log", "--oneline", "--stat=72", f"main..{branch}")
         yield from (f"    {line}" for line in log.splitlines())
+    yield ""
+    yield bold("What it took: aq insights") + " (a shell script tells no tokens and no cost; agents do)"
+    yield from (f"  {line}".rstrip() for line in theatre.aq("insights").splitlines())
     yield ""
     yield from _next(theatre, kept)
     yield ""
