@@ -12,16 +12,36 @@ from pathlib import Path
 from typing import Any
 
 from agent_queue.core.job import Stage
+from agent_queue.system import guard
 
 from .marks import Created, Cut, Dropped, Launched, Mark, Moved, Offered, Paused, Pausing, Settled
 
 _ID = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_STAGES = "|".join(stage.value for stage in Stage)
+_RECORDS = "manifest|before|place|run|stop|exit|outcome|vitals|live|saved|outside|dropped"
+_OF_ENGINES = r"aider-analytics\.jsonl|aider-chat\.md|copilot-usage\.json|mini-trajectory\.json"
 _EXPLAINED = re.compile(
-    rf"config\.toml|(inbox|building|review|testing|shipped|failed)/{_ID}\.md|journal/{_ID}\.jsonl"
-    rf"|runs/{_ID}/\d+/[a-z]+\.(json|md|log)|runs/{_ID}/\d+/verify/\d+/[a-z]+\.json"
-    rf"|runs/{_ID}/\d+/(verify/\d+/)?\.(run|exit|stop)\.json\.\d+"  # a shim was killed while it wrote
-    rf"|work/{_ID}/.+|lanes/[a-z]+\.paused|\.aq/[a-z]+(\.json|\.lock)?|locks/(jobs|names)/.+"
+    "|".join(
+        (
+            r"config\.toml",
+            r"profiles/[^/]+\.md",
+            rf"({_STAGES})/{_ID}\.md",
+            rf"journal/{_ID}\.jsonl",
+            rf"outbox/({_ID}\.json|\.cursor)",
+            rf"archive/[0-9-]+/{_ID}(\.md|/\d+/.+)",
+            rf"runs/{_ID}/\d+/(({_RECORDS})\.json|(job|prompt|preface|report)\.md|(agent|verify|setup)\.log)",
+            rf"runs/{_ID}/\d+/(verify/\d+|setup)/(commands|run|exit|stop|vitals)\.json",
+            rf"runs/{_ID}/\d+/(verify/\d+/|setup/)?\.(run|exit|stop)\.json\.\d+",  # a shim was killed while it wrote
+            rf"runs/{_ID}/\d+/({_OF_ENGINES}|resume-refused|(kept|artifacts)/.+)",
+            rf"work/{_ID}/.+",
+            r"lanes/([a-z]+\.paused|[a-z]+(@[A-Za-z0-9._-]+)?\.json|budgets\.resumed)",
+            r"\.aq/(intake|supervisor\.lock|(supervisor|glance|insights|names|budgets|host)\.json)",
+            rf"\.aq/hooks/({'|'.join(guard.HOOKS)})",
+            r"locks/(jobs|names)/.+",
+        )
+    )
 )
+"""Every file that a queue may hold, by name."""
 _SCRAPS = re.compile(r"\.aq/tmp/.+")
 """What a killed writer leaves: only until the next supervisor has swept up."""
 

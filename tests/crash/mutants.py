@@ -309,7 +309,7 @@ MUTANTS = (
     Mutant(
         "every checkpoint uses an index of one name",
         (Edit("system/own_index.py", "INDEX_PREFIX + secrets.token_hex(6)", 'INDEX_PREFIX + "one"'),),
-        ("snapshots", "in-place", "14"),
+        ("snapshots", "in-place", "14", "add"),
         "a lock is stuck",
     ),
     Mutant(

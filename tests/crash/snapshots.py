@@ -1,8 +1,9 @@
 """Harness E: SIGKILL at every call of a checkpoint that changes something; then the next supervisor's work.
 
-    python -m crash.snapshots FOLDER SHAPE COUNT
+    python -m crash.snapshots FOLDER SHAPE COUNT [COMMAND]
 
 tries COUNT kills, spread over all that there are, in a repository of this SHAPE below FOLDER; prints a tally as JSON.
+COMMAND: only kills of this command of git's together with its parent, until the first that leaves something wrong.
 A git is killed at one of its system calls, by strace, alone or with the process that started it; that process itself
 before one of its own changes, or before it starts a git.
 """
@@ -299,9 +300,10 @@ def untidy(stage: Stage) -> list[str]:
     return found
 
 
-def main(folder: str, name: str, most: str) -> None:
+def main(folder: str, name: str, most: str, command: str = "") -> None:
     stage, tally = Stage(Path(folder), SHAPES[name]), Tally()
     chosen = points(stage, Path(folder, "trace")) if not stage.shape.large else drawn(int(most))
+    chosen = [point for point in chosen if point.command == command or not command]
     dice = random.Random(name)
     if len(chosen) > int(most):
         step = len(chosen) / int(most)
@@ -311,9 +313,11 @@ def main(folder: str, name: str, most: str) -> None:
         stage.renew()
         if stage.shape.large:
             stage.shape.change(stage.root, number + 1)
-        kill(stage, point, both=number % 2 == 1)
+        kill(stage, point, both=bool(command) or number % 2 == 1)
         tally.tried += 1
         tally.add(f"{name}, {point}", wrong(stage, 2))
+        if command and tally.bad:
+            break
     print(json.dumps(asdict(tally)))
 
 
