@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from agent_queue.core.trouble import TrackerError, Trouble
@@ -12,7 +13,11 @@ TRIES = 3
 LONGEST_WAIT_S = 5.0
 """Within one call; what a tracker wants beyond that is waited for between calls."""
 LONGEST_RETRY_AFTER_S = 3600.0
+UNSAID_S = 60.0
+"""How long to wait where a tracker says that it was asked too often, and not until when."""
 SHOWN = 200
+DATE = "%a, %d %b %Y %H:%M:%S GMT"
+"""How HTTP writes a time."""
 _PASSING = (429, 500, 502, 503, 504)
 
 
@@ -30,7 +35,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came back. Names of headers are in lower case."""
+    """What came back. Names of headers are in lower case; `date` is always there where there are any."""
 
     status: int
     body: bytes = b""
@@ -71,9 +76,10 @@ def judged(answer: Answer, what: str, *, has_secret: bool, secret_env: str) -> A
     if answer.good:
         return answer
     status, said = answer.status, f"{what}: HTTP {answer.status}: {shown(answer.body)}"
-    spent = answer.headers.get("x-ratelimit-remaining") == "0"
-    if status == 429 or (status in (400, 403) and (spent or b"RATELIMITED" in answer.body)):
-        raise TrackerError(Trouble.RATE_LIMITED, said, hint="it is asked again later", retry_after_s=_wanted(answer))
+    if status == 429 or (status in (400, 403) and _asked_too_often(answer)):
+        wait = _wanted(answer)
+        raise TrackerError(Trouble.RATE_LIMITED, said, hint="it is asked again later",
+                           retry_after_s=wait if wait is not None or status == 429 else UNSAID_S)  # fmt: skip
     if status in (401, 403) and not has_secret:
         hint = f"put the token into {secret_env} ([tracker] token_env names another variable)"
         raise TrackerError(Trouble.MISSING_SECRET, said, hint=hint)
@@ -102,7 +108,28 @@ def wait_before_again(request: Request, answer: Answer | None, tries: int) -> fl
     return wait if wait <= LONGEST_WAIT_S else None
 
 
+def _asked_too_often(answer: Answer) -> bool:
+    """Whether a refusal is about how often, not about what: GitHub says so with 403, Linear with 400."""
+    spent = answer.headers.get("x-ratelimit-remaining") == "0" or "retry-after" in answer.headers
+    return spent or b"RATELIMITED" in answer.body or b"rate limit" in answer.body.lower()
+
+
 def _wanted(answer: Answer) -> float | None:
-    """What `Retry-After` asks for, in seconds, within reason. A date is left to our own pace."""
-    said = answer.headers.get("retry-after", "").strip()
-    return min(float(said), LONGEST_RETRY_AFTER_S) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", said) else None
+    """How many seconds the tracker asks to wait, within reason: by `Retry-After`, or by when GitHub's limit ends."""
+    said, now = answer.headers.get("retry-after", "").strip(), _epoch(answer.headers.get("date", ""))
+    wait = float(said) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", said) else None
+    until = _epoch(said)
+    if not said and answer.headers.get("x-ratelimit-remaining") == "0":
+        reset = answer.headers.get("x-ratelimit-reset", "")
+        until = float(reset) if re.fullmatch(r"[0-9]{1,11}", reset) else None
+    if wait is None and until is not None and now is not None:
+        wait = max(until - now, 0.0)
+    return None if wait is None else min(wait, LONGEST_RETRY_AFTER_S)
+
+
+def _epoch(said: str) -> float | None:
+    """A time as HTTP writes it, in epoch seconds. One clock alone is asked, the tracker's: ours may be wrong."""
+    try:
+        return datetime.strptime(said.strip(), DATE).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None

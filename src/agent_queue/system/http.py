@@ -5,7 +5,7 @@ import time
 from typing import TYPE_CHECKING
 
 from agent_queue import __version__
-from agent_queue.core.calls import Answer, Request
+from agent_queue.core.calls import DATE, Answer, Request
 from agent_queue.core.trouble import TrackerError, Trouble
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ class HttpTransport:
                 headers["Content-Type"] = "application/json"
             with self._client.stream(request.method, self._base + request.path, content=body, headers=headers) as got:
                 data = self._read(got, end, what)
-                return Answer(status=got.status_code, body=data, headers={k.lower(): v for k, v in got.headers.items()})
+                said = {"date": time.strftime(DATE, time.gmtime()), **{k.lower(): v for k, v in got.headers.items()}}
+                return Answer(status=got.status_code, body=data, headers=said)
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
             slow = isinstance(error, httpx2.ConnectTimeout)
             text = f"cannot reach {self._base}: {str(error) or 'no answer'}"
