@@ -240,4 +240,7 @@ class Events(Protocol):
     def beside(self, key: str, deed: Callable[[], Any]) -> None:
         """The same for what may hang: a thread of its own, for which no other deed waits, nor the end."""
 
+    def expecting(self) -> bool:
+        """True while new jobs may be on their way."""
+
     def wait(self, timeout_s: float | None) -> Woken: ...

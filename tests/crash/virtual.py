@@ -107,6 +107,9 @@ class VirtualEvents:
     def later(self, key: str, deed: Callable[[], Any]) -> None:
         self._deeds.append((key, deed))
 
+    def expecting(self) -> bool:
+        return False
+
     def wait(self, timeout_s: float | None) -> Woken:
         self._waits += 1
         if self._waits == self._kill_after:

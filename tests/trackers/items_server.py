@@ -1,6 +1,7 @@
 """A small honest items service: it keeps state, checks bearer and product, and fails when it is told to."""
 
 import json
+import select
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -35,6 +36,16 @@ class Seen:
         return f"{self.method} {self.path} {kept} {self.body.decode(errors='replace')}"
 
 
+@dataclass
+class Hang:
+    """A request without an answer."""
+
+    call: str
+    before: Any
+    after: Any = None
+    over: Event = field(default_factory=Event)
+
+
 Fault = int | str
 """A status to answer, or `hang`, `cut`: what comes instead of the deed. After it: `late cut`, `garbage`."""
 
@@ -50,6 +61,12 @@ class ItemsService:
     always: Callable[[str], Fault | None] = lambda call: None
     wrap: Callable[[Any], Any] = lambda value: value
     page_size: int = 2
+    listed: tuple[str, ...] = ()
+    """The fields of items in a list; all where none is named."""
+    retry_after: str = "1"
+    glance: Callable[[], Any] = lambda: None
+    hangs: list["Hang"] = field(default_factory=list)
+    """Requests that were left without an answer, with what `glance` saw when they came and when they were given up."""
     url: str = ""
     released: Event = field(default_factory=Event)
     lock: Lock = field(default_factory=Lock)
@@ -75,6 +92,18 @@ class ItemsService:
 
     def status(self, name: str = "T-1") -> str:
         return str(self.items[name]["status"])
+
+    def hang(self, seen: Seen, given_up: Callable[[], bool]) -> None:
+        """Leave a request without an answer, until the client gives it up or all are released."""
+        hang = Hang(seen.call, self.glance())
+        self.hangs.append(hang)
+        while not self.released.wait(0.01) and not given_up():
+            pass
+        hang.after = self.glance()
+        hang.over.set()
+
+    def hanging(self) -> bool:
+        return any(not hang.over.is_set() for hang in self.hangs)
 
     def answer(self, seen: Seen) -> tuple[int, Any, Fault | None]:
         with self.lock:
@@ -107,7 +136,8 @@ class ItemsService:
         page = int(query.get("page", ["1"])[0])
         wanted = query.get("label", [""])[0]
         found = [item for item in self.items.values() if not wanted or wanted in item["labels"]]
-        return self.wrap(found[(page - 1) * self.page_size : page * self.page_size])
+        found = found[(page - 1) * self.page_size : page * self.page_size]
+        return self.wrap([{key: item[key] for key in self.listed or item if key in item} for item in found])
 
     def _item(self, method: str, name: str, rest: list[str], body: bytes) -> tuple[int, Any]:
         match method, rest:
@@ -140,7 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
         seen = Seen(self.command, self.path, self.rfile.read(length), dict(self.headers))
         status, value, fault = self.service.answer(seen)
         if fault == "hang":
-            self.service.released.wait(120)
+            self.service.hang(seen, self._given_up)
         if fault in ("hang", "cut", "late cut"):
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
@@ -149,9 +179,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(200 if fault == "garbage" else status)
         self.send_header("Content-Length", str(len(data)))
         if status in (429, 503) and fault:
-            self.send_header("Retry-After", "1")
+            self.send_header("Retry-After", self.service.retry_after)
         self.end_headers()
         self.wfile.write(data)
+
+    def _given_up(self) -> bool:
+        readable, _, _ = select.select([self.connection], [], [], 0)
+        return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
 
     do_GET = do_PATCH = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - as the library calls them
 

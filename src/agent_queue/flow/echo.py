@@ -175,15 +175,21 @@ def _comment(desk: Desk, tracker: Tracker, owed: Owed, item: str, sign: str, tex
     return owed
 
 
-def deliver_all(desk: Desk, *, all_now: bool = False) -> Pass:
+def deliver_all(desk: Desk, *, all_now: bool = False, failed: int = 0) -> Pass:
     """Tell every item whose time has come, one after the other; a failure is noted with the time of its next try.
 
-    `all_now`: also those that wait for a later try, unless the tracker itself asked for that wait.
+    Those that failed least often come first: an item that the tracker never takes keeps no other one waiting.
+    `all_now`: also those that wait for a later try, unless the tracker itself asked for that wait. `failed` says how
+    many rounds in a row the tracker was out of reach.
     """
     told, times = 0, []
-    for owed in desk.outbox.owed():
+    waiting = sorted(desk.outbox.owed(), key=lambda owed: owed.tries)
+    limited = max((owed.next_try for owed in waiting if owed.problem == Trouble.RATE_LIMITED), default=0.0)
+    if limited > desk.clock.now().timestamp():
+        return Pass(next_try=limited, down=True)
+    for owed in waiting:
         now = desk.clock.now().timestamp()
-        if owed.next_try > now and not (all_now and owed.problem != Trouble.RATE_LIMITED):
+        if owed.next_try > now and not all_now:
             times.append(owed.next_try)
             continue
         try:
@@ -191,10 +197,10 @@ def deliver_all(desk: Desk, *, all_now: bool = False) -> Pass:
         except BusyError:
             times.append(now + next_wait(1, 0.0))
         except TrackerError as error:
-            later = postponed(desk, owed, error)
-            times.append(later.next_try)
+            times.append(postponed(desk, owed, error).next_try)
             if error.trouble in OF_THE_TRACKER:
-                return Pass(told=told, next_try=later.next_try, down=True)
+                wait = next_wait(1 if told else failed + 1, desk.clock.roll(), error.retry_after_s)
+                return Pass(told=told, next_try=desk.clock.now().timestamp() + wait, down=True)
     return Pass(told=told, next_try=min(times, default=None))
 
 

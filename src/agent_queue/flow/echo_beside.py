@@ -6,6 +6,7 @@ So neither a start nor an end of a job ever waits for a tracker, nor for the rea
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from agent_queue.core.errors import AqError
@@ -42,6 +43,7 @@ class EchoingEvents:
         self._pull = pull
         self._pull_every_s = pull_every_s
         self._pull_at = 0.0
+        self._expecting = pull is not None
         self._moved: dict[JobId, Stage] = {}
         self._unsettled_at: float | None = None
         self._look_at_all = auto
@@ -50,6 +52,8 @@ class EchoingEvents:
         self._tell_at: float | None = 0.0
         """Epoch seconds; None when nothing waits."""
         self._down_until = 0.0
+        self._failed = 0
+        """How many rounds in a row found the tracker out of reach."""
         self._cursor_at = 0.0
         self._first = True
         self._told = 0
@@ -64,6 +68,10 @@ class EchoingEvents:
 
     def beside(self, key: str, deed: Callable[[], Any]) -> None:
         self._inner.beside(key, deed)
+
+    def expecting(self) -> bool:
+        """Until new items were taken in once, or the tracker was found out of reach."""
+        return self._expecting or self._inner.expecting()
 
     def wait(self, timeout_s: float | None) -> Woken:
         self._begin()
@@ -107,7 +115,7 @@ class EchoingEvents:
         if self._tell_at is not None and self._tell_at <= now:
             self._calling, self._tell_at = True, None
             first, self._first = self._first, False
-            self._inner.beside(TELL, lambda: deliver_all(self._desk, all_now=first))
+            self._inner.beside(TELL, partial(deliver_all, self._desk, all_now=first, failed=self._failed))
         elif self._pull is not None and self._pull_at <= clock.monotonic():
             self._calling = True
             self._pull_at = clock.monotonic() + self._pull_every_s
@@ -153,7 +161,7 @@ class EchoingEvents:
             elif key == TELL:
                 self._passed(value)
             elif key == PULL:
-                self._calling = False
+                self._calling = self._expecting = False
                 self._complain("cannot take new items", value)
             else:
                 finished.append((key, value))
@@ -195,6 +203,10 @@ class EchoingEvents:
         if isinstance(value, Pass):
             self._told += value.told
             self._down_until = (value.next_try or 0.0) if value.down else 0.0
+            self._expecting = self._expecting and not value.down
+            if value.told or value.next_try is None:
+                self._failed = 0
+            self._failed += value.down
             times = [max(time, self._down_until) for time in (value.next_try, self._tell_at) if time is not None]
             self._tell_at = min(times, default=None)
         else:

@@ -79,7 +79,7 @@ class Loop:
         if self.stopping is not Stopping.NO:
             return True
         settled = not self._busy and self._look_again is None and self._tools.clock.monotonic() >= self._start_at
-        return self._once and settled and self._drained()
+        return self._once and settled and not self._events.expecting() and self._drained()
 
     def _drained(self) -> bool:
         """Nothing can run any more, or only after a hold that is longer than we were told to wait."""

@@ -105,6 +105,9 @@ class MachineEvents:
         except RuntimeError as error:
             self._finished.append((key, AqError(f"the system lets us start no thread: {error}")))
 
+    def expecting(self) -> bool:
+        return False
+
     def wait(self, timeout_s: float | None) -> Woken:
         """Wait until something happens, at most `timeout_s`; None waits for ever."""
         self._alive()

@@ -45,6 +45,9 @@ class FakeEvents:
     def beside(self, key: str, deed: Callable[[], Any]) -> None:
         self.later(key, deed)
 
+    def expecting(self) -> bool:
+        return False
+
     def wait(self, timeout_s: float | None) -> Woken:
         """Let time pass until something happened, or `timeout_s` is over.
 
