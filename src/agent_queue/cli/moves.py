@@ -27,7 +27,8 @@ def move_each(
             job = named(app.queue, name)
             moved.append((job, move(app, job)))
         except AqError as error:
-            code = code or exit_code_of(error) or error.exit_code
+            failure = exit_code_of(error)
+            code = code or failure
     emit(as_json, {"moved": [{"job": job, "stage": stage} for job, stage in moved]},
          (f"{job}: {stage}" for job, stage in moved))  # fmt: skip
     tell_moved(app, [job for job, _ in moved])

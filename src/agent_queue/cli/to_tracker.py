@@ -30,7 +30,8 @@ def command(root: str | None, *, jobs: tuple[str, ...], dry_run: bool, as_json: 
             job = named(app.queue, name)
             sent.append(preview(place, job) if dry_run else send(place, job))
         except AqError as error:
-            code = code or exit_code_of(error) or error.exit_code
+            failure = exit_code_of(error)
+            code = code or failure
     emit(as_json, {"items": [one.to_json() for one in sent]}, (_line(one, dry_run) for one in sent))
     if code:
         raise SystemExit(code)
