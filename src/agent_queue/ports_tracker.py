@@ -9,6 +9,7 @@ from agent_queue.core.item import Item
 from agent_queue.core.job import JobId
 from agent_queue.core.label_map import Standing
 from agent_queue.core.owed import Owed
+from agent_queue.core.trouble import TrackerError
 from agent_queue.ports import Lock
 
 __all__ = [
@@ -58,8 +59,8 @@ class Tracker(Protocol):
         """The one way of writing an item's id, as `tracker-item` has it. Asks nobody."""
 
     def get(self, item: str) -> Item: ...
-    def find(self, label: str) -> Iterable[Item]:
-        """Every open item that carries a label."""
+    def find(self, label: str) -> Iterable[Item | TrackerError]:
+        """Every open item that carries a label; one that makes no sense comes as what is wrong with it."""
 
     def status(self, item: str) -> str | None:
         """The status as it stands, read back after a write; None when a write's answer is to be trusted."""

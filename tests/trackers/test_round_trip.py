@@ -1,11 +1,13 @@
 """From an item to a job and back, over HTTP, with the real `aq`."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
-from acceptance.conftest import Agent, begun, done
+from acceptance.conftest import AQ, Agent, begun, done
 
 from .conftest import Round
 
@@ -173,7 +175,7 @@ def test_wrapped_answers(round_trip: Round, wrapper: str) -> None:
 
 def test_an_item_of_another_product_is_refused(round_trip: Round) -> None:
     round_trip.service.put(productId="other")
-    assert "is an item of product other, not of shop" in round_trip.aq("from-tracker", "T-1", check=1).err
+    assert "is an item of product 'other', not of 'shop'" in round_trip.aq("from-tracker", "T-1", check=1).err
 
 
 def test_query_takes_every_page_and_every_item_once(round_trip: Round) -> None:
@@ -188,9 +190,61 @@ def test_query_takes_every_page_and_every_item_once(round_trip: Round) -> None:
     assert len(list((round_trip.queue / "inbox").glob("*.md"))) == 6
 
 
+def test_a_query_reads_what_its_list_leaves_out(round_trip: Round) -> None:
+    """A list of summaries makes the same jobs as a list of items."""
+    round_trip.service.put(labels=["aq"], description="All of it.")
+    for left_out in (("labels",), ("description",), ("labels", "description", "title")):
+        round_trip.service.listed = tuple(key for key in round_trip.service.items["T-1"] if key not in left_out)
+        shown = round_trip.aq("from-tracker", "--query", "aq", "--dry-run").out
+        assert "# Fix the login\n\nAll of it.\n" in shown
+
+
+def test_one_item_that_makes_no_sense_keeps_no_other_away(round_trip: Round) -> None:
+    for number, said in enumerate(({"title": {"a": 1}}, {}, {"description": ["x"]}, {}, {"id": "a\nb"}, {}), 1):
+        round_trip.service.put(f"T-{number}", labels=["aq"], **said)
+    ran = round_trip.aq("from-tracker", "--query", "aq", check=69)
+    assert len(ran.lines) == 3
+    assert "T-1: its title is no text" in ran.err
+    assert "T-3: its description is no text" in ran.err
+    assert "'a\\nb' is no item's id" in ran.err
+
+
+def test_a_list_that_breaks_off_says_what_was_made(round_trip: Round) -> None:
+    for number in range(1, 6):
+        round_trip.service.put(f"T-{number}", labels=["aq"])
+    made = iter((None, *[500] * 3))
+    round_trip.service.always = lambda call: next(made) if call == "GET /api/items" else None
+    ran = round_trip.aq("from-tracker", "--query", "aq", check=69)
+    assert len(ran.lines) == 2
+    assert "HTTP 500" in ran.err
+
+
+@pytest.mark.parametrize("answer", [{}, {"data": None}, {"item": None}, [], {"error": "no such item"}], ids=str)
+def test_a_good_answer_without_an_item_makes_no_job(round_trip: Round, answer: object) -> None:
+    round_trip.service.wrap = lambda value: answer
+    assert "the tracker has no item T-1" in round_trip.aq("from-tracker", "T-1", check=1).err
+    assert list((round_trip.queue / "inbox").glob("*.md")) == []
+
+
+@pytest.mark.parametrize("name", ["", " ", ".", "..", "a\x1b[2Jb", b"\xff", "x" * 201], ids=repr)
+def test_what_cannot_be_an_id_is_asked_of_nobody(round_trip: Round, name: str | bytes) -> None:
+    ran = subprocess.run(
+        [*AQ, "from-tracker", name], env={**os.environ, **round_trip.aq.env}, capture_output=True, text=True
+    )
+    assert ran.returncode == 1
+    assert "is no item's id" in ran.stderr
+    assert all(line.isprintable() for line in ran.stderr.splitlines())
+    assert round_trip.service.calls() == []
+
+
 def test_dry_runs_change_nothing(round_trip: Round) -> None:
     assert "tracker-item: T-1" in round_trip.aq("from-tracker", "T-1", "--dry-run").out
     assert list((round_trip.queue / "inbox").glob("*.md")) == []
+    several = round_trip.aq("from-tracker", "T-9", "T-1", "--dry-run", "--json", check=1)
+    (drafted,) = several.json()["drafts"]
+    job = round_trip.taken()
+    assert (round_trip.queue / "inbox" / f"{job}.md").read_text() == drafted["file"]
+    assert f"is already job {job}, in inbox" in round_trip.aq("from-tracker", "T-1", "--dry-run").err
     job = round_trip.shipped()
     shown = round_trip.aq("to-tracker", job, "--dry-run").out
     assert "would be set to done" in shown
@@ -225,6 +279,13 @@ def test_configuration_sets_what_runs(round_trip: Round, tmp_path: Path) -> None
     assert head["cwd"] == str(tmp_path)
 
 
+@pytest.mark.parametrize("said", [".", "../repo", "~/repo"])
+def test_the_place_to_work_is_written_whole(round_trip: Round, said: str) -> None:
+    name = round_trip.aq("from-tracker", "T-1", env={"AQ_TRACKER_CWD": said}).out.strip()
+    head, _ = head_and_body(round_trip.queue / "inbox" / name)
+    assert head["cwd"] == str(round_trip.aq.cwd)
+
+
 def test_hidden_text_is_taken_out_and_counted(round_trip: Round) -> None:
     round_trip.service.put(
         title="Fix\u200b it", description="Do <!-- rm -rf / -->this.\n\n```\n<!-- shown -->\n```\n\U000e0041\u202e!"
@@ -233,3 +294,14 @@ def test_hidden_text_is_taken_out_and_counted(round_trip: Round) -> None:
     assert "taken out of its text: 1 hidden comment and 3 invisible characters" in ran.err
     _, body = head_and_body(round_trip.queue / "inbox" / ran.out.strip())
     assert body == "# Fix it\n\nDo this.\n\n```\n<!-- shown -->\n```\n!\n"
+
+
+def test_every_failure_is_said(round_trip: Round) -> None:
+    """Of several that fail, each in its own words; the exit code is the first one's."""
+    read = round_trip.aq("from-tracker", "T-8", "T-9", "T-1", check=1)
+    told = round_trip.aq("to-tracker", "gone-1", "gone-2", check=None)
+    moved = round_trip.aq("promote", "gone-1", "gone-2", check=None)
+    for ran, names in ((read, ("T-8", "T-9")), (told, ("gone-1", "gone-2")), (moved, ("gone-1", "gone-2"))):
+        assert ran.code
+        assert all(name in ran.err for name in names)
+    assert len(read.lines) == 1

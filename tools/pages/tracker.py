@@ -26,7 +26,8 @@ KEYS = {
     "auto": "tell items by itself, whenever a job moves",
     "cwd": "where the agents of these jobs work",
     "query": "the label that `aq run --pull 5` takes items by; else `require_label`",
-    "allow_authors": "who may ask for work; none named: everybody",
+    "allow_authors": "who may ask for work: logins on `github`, mail addresses on `linear`, else the name that the "
+                     "tracker gives; none named: everybody",
     "require_label": "a label that every item needs before it may become a job",
     "paths": "`items`: its paths, " + ", ".join(f"`{key} = '{ITEMS_PATHS[key]}'`" for key in PATHS),
     "statuses": "what the tracker calls `in_progress`, `done` and `failed`",
@@ -49,7 +50,7 @@ TROUBLES = {
     Trouble.UNREACHABLE: "no answer, or a 5xx",
     Trouble.REFUSED: "the token may not do that, or configuration keeps the item out",
     Trouble.NOT_FOUND: "no such item",
-    Trouble.RATE_LIMITED: "too many requests; `Retry-After` is kept to, up to an hour",
+    Trouble.RATE_LIMITED: "too many requests; `Retry-After`, in seconds or as a date, is kept to, up to an hour",
     Trouble.BAD_ANSWER: "an answer that makes no sense",
 }
 
@@ -95,7 +96,8 @@ hidden where comments are Markdown. Before a comment is posted the mark is looke
 back (`items` is taken at its word). What was told is `tracker_echoed` in the [journal](journal.md).
 
 What could not be told waits in `outbox/`, one file a job, over restarts: every `aq run` tries again, at first after two
-seconds, then doubling, up to five minutes. `aq status` shows what waits. Deleting a file there drops its news.
+seconds, then doubling, up to five minutes. What failed least often is tried first: an item that is never taken keeps no
+other one waiting. `aq status` shows what waits. Deleting a file there drops its news.
 
 ## Settings: `[tracker]` in `config.toml`
 

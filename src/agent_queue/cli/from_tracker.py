@@ -1,13 +1,11 @@
 """aq from-tracker"""
 
-from collections.abc import Iterator
-
 import click
 
 from agent_queue.cli.errors import exit_code_of
 from agent_queue.cli.options import chatter, emit, json_option
 from agent_queue.core.errors import AqError, UsageError
-from agent_queue.flow.from_tracker import Door, Taken, draft, take, take_labelled
+from agent_queue.flow.from_tracker import Draft, Taken, drafts, take_labelled, take_named
 from agent_queue.wiring import opened
 from agent_queue.wiring.trackers import door
 
@@ -23,37 +21,27 @@ def command(root: str | None, *, items: tuple[str, ...], query: str | None, dry_
     if bool(items) == bool(query):
         raise UsageError("name items, or give --query LABEL")
     entrance = door(opened(root))
-    if dry_run:
-        _show(entrance, items, query)
-        return
-    taken: list[Taken] = []
+    found: list[Draft | Taken] = []
     code = 0
-    for found in take_labelled(entrance, query) if query else _each(entrance, items):
-        if isinstance(found, AqError):
-            code = code or exit_code_of(found) or found.exit_code
+    taking = take_labelled(entrance, query) if query else take_named(entrance, items)
+    for one in drafts(entrance, items, query or "") if dry_run else taking:
+        if isinstance(one, AqError):
+            failure = exit_code_of(one)
+            code = code or failure
             continue
-        taken.append(found)
-        chatter(f"{found.item}: {'a new job' if found.new else f'is already job {found.job}, in {found.stage}'}")
-        for note in found.notes:
-            chatter(note)
-    jobs = [{"item": one.item, "job": one.job, "stage": one.stage, "new": one.new} for one in taken]
-    emit(as_json, {"jobs": jobs}, (f"{one.job}.md" for one in taken))
+        found.append(one)
+        for line in _notes(one):
+            chatter(line)
+    jobs = [{"item": one.item, "job": one.job, "stage": one.stage, "new": one.new}
+            for one in found if isinstance(one, Taken)]  # fmt: skip
+    drafted = [{"item": one.item, "file": one.data.decode()} for one in found if isinstance(one, Draft)]
+    lines = [one["file"] for one in drafted] if dry_run else [f"{one['job']}.md" for one in jobs]
+    emit(as_json, {"jobs": jobs, **({"drafts": drafted} if dry_run else {})}, lines)
     if code:
         raise SystemExit(code)
 
 
-def _each(entrance: Door, items: tuple[str, ...]) -> Iterator[Taken | AqError]:
-    for item in items:
-        try:
-            yield take(entrance, item)
-        except AqError as error:
-            yield error
-
-
-def _show(entrance: Door, items: tuple[str, ...], query: str | None) -> None:
-    tracker = entrance.tracker
-    for item in tracker.find(query) if query else map(tracker.get, items):
-        made = draft(entrance, item)
-        click.echo(made.data.decode())
-        for note in made.notes:
-            chatter(note)
+def _notes(one: Draft | Taken) -> tuple[str, ...]:
+    if isinstance(one, Draft):
+        return one.notes
+    return (f"{one.item}: {'a new job' if one.new else f'is already job {one.job}, in {one.stage}'}", *one.notes)

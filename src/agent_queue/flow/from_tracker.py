@@ -1,10 +1,12 @@
 """An item becomes a job: read, gated, cleaned, mapped, and put into the inbox the way `add` does it."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
+from typing import TypeVar
 
 from agent_queue.core.errors import AqError, ManifestError
 from agent_queue.core.item import Item
@@ -18,6 +20,8 @@ from agent_queue.core.trouble import TrackerError, Trouble
 from agent_queue.flow import intake
 from agent_queue.ports import Queue
 from agent_queue.ports_tracker import Tracker
+
+One = TypeVar("One")
 
 ANY_ENGINE = "agentic-coder"
 """The engine class of an item's job where neither labels nor configuration name an engine."""
@@ -58,7 +62,7 @@ class Draft:
     notes: tuple[str, ...]
 
 
-class _Known(Exception):  # noqa: N818 - an ending, not an error
+class _Meanwhile(Exception):  # noqa: N818 - an ending, not an error
     def __init__(self, job: JobId, stage: Stage) -> None:
         super().__init__(job)
         self.found = job, stage
@@ -71,8 +75,8 @@ def take(door: Door, name: str, *, read: Item | None = None) -> Taken:
         TrackerError: the tracker fails, or the item may not become a job. ManifestError: the job file cannot be one.
     """
     item, before = door.tracker.key(name), _ids(door.queue)
-    if (known := known_job(door.queue, item)) is not None:
-        return Taken(item=item, job=known[0], stage=known[1], new=False)
+    if (known := _known(door, item)) is not None:
+        return known
     made = draft(door, read or door.tracker.get(item))
 
     @contextmanager
@@ -81,7 +85,7 @@ def take(door: Door, name: str, *, read: Item | None = None) -> Taken:
             for job in _ids(door.queue) - before:  # what another process added meanwhile
                 with suppress(ManifestError):
                     if door.queue.file(job).manifest.idempotency_key == key_of(made.item):
-                        raise _Known(job, Stage.INBOX)
+                        raise _Meanwhile(job, Stage.INBOX)
             yield
 
     source = intake.Source(name=made.item, data=made.data, stem=made.item)
@@ -89,8 +93,8 @@ def take(door: Door, name: str, *, read: Item | None = None) -> Taken:
         (added,) = intake.add(
             door.queue, [source], keys={}, meaning=door.meaning, cwd=door.cwd, now=door.now(), guard=alone
         )  # fmt: skip
-    except _Known as known_now:
-        job, stage = known_now.found
+    except _Meanwhile as meanwhile:
+        job, stage = meanwhile.found
         return Taken(item=made.item, job=job, stage=stage, new=False)
     text = made.data[made.data.index(b"\n---\n") + len(b"\n---\n") :]
     entry = {"event": "from_tracker", "tracker_item": made.item, "body_sha256": sha256(text).hexdigest()}
@@ -98,13 +102,50 @@ def take(door: Door, name: str, *, read: Item | None = None) -> Taken:
     return Taken(item=made.item, job=added.job, stage=Stage.INBOX, new=True, notes=(*made.notes, *added.warnings))
 
 
+def take_named(door: Door, names: Iterable[str]) -> Iterator[Taken | AqError]:
+    """Make jobs of items; one that cannot be taken is no reason to leave the others."""
+    for name in names:
+        yield _or_error(partial(take, door, name))
+
+
 def take_labelled(door: Door, label: str) -> Iterator[Taken | AqError]:
-    """Make jobs of all items that carry a label; one that cannot be taken is no reason to leave the others."""
-    for item in door.tracker.find(label):
-        try:
-            yield take(door, item.id, read=item)
-        except AqError as error:
-            yield error
+    """The same with all items that carry a label."""
+    for item in found(door, label):
+        yield item if isinstance(item, AqError) else _or_error(partial(take, door, item.id, read=item))
+
+
+def drafts(door: Door, names: Iterable[str], label: str) -> Iterator[Draft | Taken | AqError]:
+    """What would be made of these items, or of all that carry a label; nothing is."""
+    for one in found(door, label) if label else (_or_error(partial(_known_or_read, door, name)) for name in names):
+        yield _or_error(partial(_drafted, door, one)) if isinstance(one, Item) else one
+
+
+def found(door: Door, label: str) -> Iterator[Item | AqError]:
+    """The items that carry a label; where the tracker fails midway, that comes last."""
+    try:
+        yield from door.tracker.find(label)
+    except AqError as error:
+        yield error
+
+
+def _or_error(deed: Callable[[], One]) -> One | AqError:
+    try:
+        return deed()
+    except AqError as error:
+        return error
+
+
+def _known_or_read(door: Door, name: str) -> Item | Taken:
+    return _known(door, door.tracker.key(name)) or door.tracker.get(name)
+
+
+def _drafted(door: Door, item: Item) -> Draft | Taken:
+    return _known(door, item.id) or draft(door, item)
+
+
+def _known(door: Door, item: str) -> Taken | None:
+    known = known_job(door.queue, item)
+    return None if known is None else Taken(item=item, job=known[0], stage=known[1], new=False)
 
 
 def known_job(queue: Queue, item: str) -> tuple[JobId, Stage] | None:
@@ -131,8 +172,7 @@ def draft(door: Door, item: Item) -> Draft:
     found = mapped(item, door.legal)
     of_type = door.settings.types.get(item.kind.casefold(), EMPTY)
     values = frontmatter(item, found, door.settings.defaults, of_type)
-    if door.settings.cwd:
-        values["cwd"] = door.settings.cwd
+    values["cwd"] = door.settings.cwd or values.get("cwd") or door.cwd
     if not {"engine", "engine-class", "profile"} & {*values, *door.meaning.defaults.origins}:
         values["engine-class"] = ANY_ENGINE
     data = job_text(values, body(item)).encode()

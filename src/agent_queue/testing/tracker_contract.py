@@ -10,7 +10,7 @@ from collections.abc import Callable
 from agent_queue.core.echo import mark, told_already
 from agent_queue.core.job import JobId
 from agent_queue.core.trouble import TrackerError, Trouble
-from agent_queue.ports_tracker import Standing, Tracker
+from agent_queue.ports_tracker import Item, Standing, Tracker
 
 SECRET = "s3cret-of-the-contract"  # noqa: S105 - what a test may use as a token, and must never see again
 TITLE, LABEL = "Fix the login", "aq"
@@ -84,7 +84,7 @@ class TrackerContract:
         tracker = self.tracker()
         wanted, closed = self.create(), self.create()
         tracker.set_status(closed, tracker.statuses[Standing.DONE])
-        found = [item.id for item in self.tracker().find(LABEL)]
+        found = [item.id for item in self.tracker().find(LABEL) if isinstance(item, Item)]
         assert tracker.key(wanted) in found
         assert tracker.key(closed) not in found
         assert len(found) == len(set(found))

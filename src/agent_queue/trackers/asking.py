@@ -1,11 +1,12 @@
 """What trackers behind HTTP share: requests with the tracker's headers, answers judged, lists taken page by page."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from agent_queue.core.calls import Answer, Request, judged
-from agent_queue.core.trouble import TrackerError, Trouble
+from agent_queue.core.item import Item
+from agent_queue.core.trouble import OF_THE_TRACKER, TrackerError, Trouble
 from agent_queue.ports_tracker import Transport
 
 MOST_PAGES = 200
@@ -82,6 +83,20 @@ def pages(ask: Callable[[int], Sequence[One]], key: Callable[[One], str], *, ful
         yield from new
         if not new or (full is not None and len(found) < full):
             return
+
+
+def wanted(found: Iterable[One], read: Callable[[One], Item], label: str) -> Iterator[Item | TrackerError]:
+    """The open items among these that carry the label. One that cannot be read keeps no other one away."""
+    for one in found:
+        try:
+            item = read(one)
+        except TrackerError as error:
+            if error.trouble in OF_THE_TRACKER:
+                raise
+            yield error
+        else:
+            if label in item.labels and item.status.casefold() not in CLOSED:
+                yield item
 
 
 def query(**values: object) -> str:

@@ -10,7 +10,7 @@ from agent_queue.core.label_map import Standing
 from agent_queue.core.tracker_settings import TrackerSettings
 from agent_queue.core.trouble import TrackerError, Trouble
 from agent_queue.ports_tracker import Means
-from agent_queue.trackers.asking import CLOSED, an_object, missing
+from agent_queue.trackers.asking import an_object, missing, wanted
 
 STATUSES = {Standing.IN_PROGRESS: "in_progress", Standing.DONE: "done", Standing.FAILED: "wont_fix"}
 SUFFIX = ".json"
@@ -40,12 +40,9 @@ class FolderOfItems:
             raise self._none(item)
         return _item(self.key(item), _values(item, data))
 
-    def find(self, label: str) -> Iterator[Item]:
-        for name in self._shelf.names():
-            if name.endswith(SUFFIX) and _ID.fullmatch(name.removesuffix(SUFFIX)):
-                found = self.get(name)
-                if label in found.labels and found.status.casefold() not in CLOSED:
-                    yield found
+    def find(self, label: str) -> Iterator[Item | TrackerError]:
+        names = (name for name in self._shelf.names() if name.endswith(SUFFIX))
+        yield from wanted((name for name in names if _ID.fullmatch(self.key(name))), self.get, label)
 
     def status(self, item: str) -> str | None:
         return self.get(item).status

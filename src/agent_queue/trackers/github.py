@@ -9,7 +9,7 @@ from agent_queue.core.label_map import Standing
 from agent_queue.core.tracker_settings import TrackerSettings
 from agent_queue.core.trouble import TrackerError, Trouble
 from agent_queue.ports_tracker import Means
-from agent_queue.trackers.asking import PAGE, Asking, missing, objects, pages, query, quoted, secret_of
+from agent_queue.trackers.asking import PAGE, Asking, missing, objects, pages, query, quoted, secret_of, wanted
 
 URL = "https://api.github.com"
 VERSION = "2022-11-28"
@@ -49,17 +49,18 @@ class GitHub:
             raise TrackerError(Trouble.REFUSED, f"{self.key(item)} is a pull request", hint="give an issue")
         return self._item(self.key(item), issue)
 
-    def find(self, label: str) -> Iterator[Item]:
+    def find(self, label: str) -> Iterator[Item | TrackerError]:
         project = self._needed()
 
         def page(number: int) -> Sequence[Mapping[str, Any]]:
             asked = query(labels=label, state="open", per_page=PAGE, page=number)
             return objects(self._asking.json(f"/repos/{project}/issues{asked}"))
 
-        for issue in pages(page, lambda one: str(one.get("number")), full=PAGE):
-            found = self._item(f"github:{project}#{plain(issue.get('number'))}", issue)
-            if not issue.get("pull_request") and label in found.labels:
-                yield found
+        def read(issue: Mapping[str, Any]) -> Item:
+            return self._item(self.key(f"{project}#{plain(issue.get('number'))}"), issue)
+
+        found = pages(page, lambda one: str(one.get("number")), full=PAGE)
+        yield from wanted((one for one in found if not one.get("pull_request")), read, label)
 
     def status(self, item: str) -> str | None:
         issue = self._issue(item)
@@ -92,7 +93,7 @@ class GitHub:
         self._asking.good("POST", f"{self._path(item)}/comments", {"body": text}, twice=False)
 
     def check(self) -> Iterable[str]:
-        yield f"signed in as {plain(self._asking.object('/user')) or 'somebody'}"
+        yield f"signed in as {_login(self._asking.object('/user')) or 'somebody'}"
         if self._project:
             yield f"reads {plain(self._asking.object(f'/repos/{self._project}').get('full_name'))}"
 
@@ -119,8 +120,15 @@ class GitHub:
         fields = Fields(key, issue)
         return Item(
             id=key, title=fields.prose("title"), text=fields.prose("body"), status=fields.text("state"),
-            kind=fields.text("type"), labels=fields.labels("labels"), author=fields.text("user"), odd=tuple(fields.odd),
+            kind=fields.text("type"), labels=fields.labels("labels"), author=_login(issue.get("user")),
+            odd=tuple(fields.odd),
         )  # fmt: skip
+
+
+def _login(user: Any) -> str:
+    """Who somebody is: names may be chosen freely, and by several."""
+    login = user.get("login") if isinstance(user, dict) else None
+    return login if isinstance(login, str) else ""
 
 
 def _state(status: str) -> str:

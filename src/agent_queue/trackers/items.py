@@ -8,11 +8,12 @@ from agent_queue.core.label_map import Standing
 from agent_queue.core.tracker_settings import TrackerSettings
 from agent_queue.core.trouble import TrackerError, Trouble
 from agent_queue.ports_tracker import Means
-from agent_queue.trackers.asking import CLOSED, PAGE, Asking, an_object, objects, pages, query, quoted
+from agent_queue.trackers.asking import PAGE, Asking, an_object, objects, pages, query, quoted, wanted
 
 URL = "http://localhost:4003"
 PATHS = {"item": "/api/items/{id}", "comments": "/api/items/{id}/comments", "query": "/api/items"}
 STATUSES = {Standing.IN_PROGRESS: "in_progress", Standing.DONE: "done", Standing.FAILED: "wont_fix"}
+LONGEST_ID = 200
 LISTS = ("data", "items", "comments", "results")
 
 
@@ -35,24 +36,20 @@ class Items:
                               secret_env=self.secret_env)  # fmt: skip
 
     def key(self, item: str) -> str:
-        return item.strip()
+        key = item.strip()
+        if key in ("", ".", "..") or len(key) > LONGEST_ID or not key.isprintable():
+            raise TrackerError(Trouble.NOT_FOUND, f"{key[:LONGEST_ID]!r} is no item's id", hint="give one such as T-1")
+        return key
 
     def get(self, item: str) -> Item:
-        path = self._path("item", item)
-        value = an_object(unwrapped(self._asking.json(path), ("data", "item"), until="title"), f"GET {path}")
-        if not value:
-            raise TrackerError(Trouble.NOT_FOUND, f"the tracker has no item {item}", hint="check its id")
-        return self._mine(self._read(self.key(item), value))
+        key = self.key(item)
+        return self._mine(self._read(key, self._value(key)))
 
-    def find(self, label: str) -> Iterator[Item]:
+    def find(self, label: str) -> Iterator[Item | TrackerError]:
         """Whatever the service filters by itself, label, product and status are looked at here once more."""
-        for value in pages(lambda page: self._page(label, page), lambda one: str(plain(one.get("id")))):
-            key = plain(value.get("id"))
-            if not key:
-                continue
-            item = self._read(key, value)
-            foreign = self._product and item.product not in ("", self._product)
-            if label in item.labels and not foreign and item.status.casefold() not in CLOSED:
+        found = pages(lambda page: self._page(label, page), lambda one: str(plain(one.get("id"))))
+        for item in wanted(found, self._listed, label):
+            if not isinstance(item, Item) or item.product in ("", self._product) or not self._product:
                 yield item
 
     def status(self, item: str) -> str | None:  # noqa: ARG002 - it trusts
@@ -87,30 +84,43 @@ class Items:
 
     def check(self) -> Iterable[str]:
         path = self._paths["query"]
-        answer = self._asking.send("GET", path + query(limit=1, productId=self._product))
+        answer = self._asking.send("GET", self._list(limit=1))
         if answer.status in (404, 405):
             yield f"answers; it has no list at {path}, so that --query and --pull need [tracker.paths] query"
             return
         self._asking.judged(answer, f"GET {path}")
         yield f"answers at {path}"
 
+    def _value(self, key: str) -> Mapping[str, Any]:
+        """What the service says of an item. Some that has none say so inside a good answer."""
+        path = self._path("item", key)
+        value = unwrapped(self._asking.json(path), ("data", "item"), until="title")
+        if not value or (isinstance(value, dict) and not ({"id", "title", "description"} & value.keys())):
+            raise TrackerError(Trouble.NOT_FOUND, f"the tracker has no item {key}", hint="check its id")
+        return an_object(value, f"GET {path}")
+
+    def _listed(self, value: Mapping[str, Any]) -> Item:
+        """An item of a list, which may be a summary."""
+        key = self.key(plain(value.get("id")) or "")
+        return self._read(key, value if value.keys() >= {"labels", "description"} else self._value(key))
+
     def _path(self, name: str, item: str) -> str:
-        if not (key := self.key(item)) or key in (".", ".."):
-            raise TrackerError(Trouble.NOT_FOUND, f"{item!r} is no item's id", hint="give an id such as T-1")
-        return self._paths[name].replace("{id}", quoted(key))
+        return self._paths[name].replace("{id}", quoted(self.key(item)))
 
     def _page(self, label: str, page: int) -> Sequence[Mapping[str, Any]]:
-        path = self._paths["query"]
-        value = self._asking.json(path + query(label=label, productId=self._product, page=page, limit=PAGE))
-        found = unwrapped(value, LISTS)
+        found = unwrapped(self._asking.json(self._list(label=label, page=page, limit=PAGE)), LISTS)
         if not isinstance(found, list):
             hint = "check [tracker.paths] query"
-            raise TrackerError(Trouble.BAD_ANSWER, f"GET {path}: the answer is no list", hint=hint)
+            raise TrackerError(Trouble.BAD_ANSWER, f"GET {self._paths['query']}: the answer is no list", hint=hint)
         return objects(found)
+
+    def _list(self, **asked: object) -> str:
+        path, asks = self._paths["query"], query(**asked, productId=self._product)
+        return path + (asks.replace("?", "&", 1) if "?" in path else asks)
 
     def _mine(self, item: Item) -> Item:
         if self._product and item.product and item.product != self._product:
-            text = f"{item.id} is an item of product {item.product}, not of {self._product}"
+            text = f"{item.id} is an item of product {item.product!r}, not of {self._product!r}"
             raise TrackerError(Trouble.REFUSED, text, hint="AQ_PRODUCT_ID, or [tracker] product, names the product")
         return item
 

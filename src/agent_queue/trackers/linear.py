@@ -10,11 +10,11 @@ from agent_queue.core.label_map import Standing
 from agent_queue.core.tracker_settings import TrackerSettings
 from agent_queue.core.trouble import TrackerError, Trouble
 from agent_queue.ports_tracker import Means
-from agent_queue.trackers.asking import MOST_PAGES, Asking, an_object, objects, secret_of
+from agent_queue.trackers.asking import MOST_PAGES, Asking, an_object, objects, secret_of, wanted
 
 URL = "https://api.linear.app"
 STATUSES = {Standing.IN_PROGRESS: "In Progress", Standing.DONE: "Done", Standing.FAILED: "Canceled"}
-PRIORITIES = {1: "critical", 2: "high", 3: "medium", 4: "low"}
+PRIORITIES: Mapping[float, str] = {1: "critical", 2: "high", 3: "medium", 4: "low"}
 _ID = re.compile(r"(?:linear:)?([A-Za-z][A-Za-z0-9]{0,9}-[1-9][0-9]{0,9})", re.ASCII)
 
 _FIELDS = "identifier title description priority state { name type } labels { nodes { name } } creator { name email }"
@@ -56,28 +56,27 @@ class Linear:
         return f"linear:{self._name(item)}"
 
     def get(self, item: str) -> Item:
-        return _item(self._issue(GET, item))
+        return self._item(self._issue(GET, item))
 
-    def find(self, label: str) -> Iterator[Item]:
+    def find(self, label: str) -> Iterator[Item | TrackerError]:
         asked: dict[str, Any] = {
             "labels": {"name": {"eq": label}},
             "state": {"type": {"nin": ["completed", "canceled"]}},
             **({"team": {"key": {"eq": self._team}}} if self._team else {}),
         }
-        pages = self._pages(FIND, {"filter": asked}, lambda data: data.get("issues"))
-        yield from (_item(issue) for issue in pages)
+        yield from wanted(self._pages(FIND, {"filter": asked}, lambda data: data.get("issues")), self._item, label)
 
     def status(self, item: str) -> str | None:
         return plain(self._issue(GET, item).get("state")) or ""
 
     def set_status(self, item: str, status: str) -> None:
         issue = self._issue(STATES, item)
-        states = objects((an_object(issue.get("team"), "team").get("states") or {}).get("nodes"))
-        wanted = [one["id"] for one in states if str(one.get("name")).casefold() == status.casefold() and "id" in one]
-        if not wanted:
+        states = objects(an_object(an_object(issue.get("team"), "team").get("states"), "states").get("nodes"))
+        fitting = [one["id"] for one in states if str(one.get("name")).casefold() == status.casefold() and "id" in one]
+        if not fitting:
             hint = f"[tracker.statuses] may name {', '.join(str(one.get('name')) for one in states) or 'none'}"
             raise TrackerError(Trouble.MISCONFIGURED, f"linear has no state {status!r}", hint=hint)
-        self._done(SET, {"id": issue.get("id"), "state": wanted[0]}, "issueUpdate")
+        self._done(SET, {"id": issue.get("id"), "state": fitting[0]}, "issueUpdate")
 
     def comments(self, item: str) -> Sequence[str] | None:
         asked = {"id": self._name(item)}
@@ -125,6 +124,18 @@ class Linear:
             raise TrackerError(Trouble.NOT_FOUND, f"{item!r} is no issue of linear", hint="give an id such as ENG-12")
         return found[1].upper()
 
+    def _item(self, issue: Mapping[str, Any]) -> Item:
+        key = self.key(plain(issue.get("identifier")) or "")
+        labels, creator, priority = issue.get("labels"), issue.get("creator"), issue.get("priority")
+        fields = Fields(key, {**issue, "labels": labels.get("nodes") if isinstance(labels, dict) else labels})
+        author = creator.get("email") if isinstance(creator, dict) else None  # names may be chosen freely
+        return Item(
+            id=key, title=fields.prose("title"), text=fields.prose("description"), status=fields.text("state"),
+            priority=PRIORITIES.get(priority, "") if isinstance(priority, int | float) else "",
+            labels=fields.labels("labels"),
+            author=author if isinstance(author, str) else "", odd=tuple(fields.odd),
+        )  # fmt: skip
+
 
 def _failed(error: Mapping[str, Any]) -> TrackerError:
     """An error of GraphQL, by the code that Linear gives it."""
@@ -140,15 +151,3 @@ def _failed(error: Mapping[str, Any]) -> TrackerError:
     if code.casefold() in ("internal_server_error", "internal error"):
         return TrackerError(Trouble.UNREACHABLE, text, hint="linear is in trouble; it is asked again later")
     return TrackerError(Trouble.REFUSED, text, hint="check [tracker] statuses and project")
-
-
-def _item(issue: Mapping[str, Any]) -> Item:
-    key = f"linear:{plain(issue.get('identifier')) or '?'}"
-    labels = issue.get("labels")
-    fields = Fields(key, {**issue, "labels": labels.get("nodes") if isinstance(labels, dict) else labels})
-    priority = issue.get("priority")
-    return Item(
-        id=key, title=fields.prose("title"), text=fields.prose("description"), status=fields.text("state"),
-        priority=PRIORITIES.get(int(priority), "") if isinstance(priority, int | float) and 0 <= priority < 9 else "",
-        labels=fields.labels("labels"), author=fields.text("creator"), odd=tuple(fields.odd),
-    )  # fmt: skip

@@ -10,7 +10,7 @@ from agent_queue.core.label_map import Standing
 from agent_queue.core.tracker_settings import TrackerSettings
 from agent_queue.core.trouble import TrackerError, Trouble
 from agent_queue.ports_tracker import Means
-from agent_queue.trackers.asking import PAGE, Asking, an_object, missing, objects, pages, query, secret_of
+from agent_queue.trackers.asking import PAGE, Asking, an_object, missing, objects, pages, query, secret_of, wanted
 
 STATUSES = {Standing.IN_PROGRESS: "In Progress", Standing.DONE: "Resolved", Standing.FAILED: "Rejected"}
 PRIORITIES = {"immediate": "critical", "urgent": "critical", "high": "high", "normal": "medium", "low": "low"}
@@ -38,11 +38,8 @@ class Redmine:
     def get(self, item: str) -> Item:
         return self._item(self._issue(item))
 
-    def find(self, label: str) -> Iterator[Item]:
-        for issue in pages(self._page, lambda one: str(one.get("id")), full=PAGE):
-            found = self._item(issue)
-            if label in found.labels:
-                yield found
+    def find(self, label: str) -> Iterator[Item | TrackerError]:
+        yield from wanted(pages(self._page, lambda one: str(one.get("id")), full=PAGE), self._item, label)
 
     def status(self, item: str) -> str | None:
         return plain(self._issue(item).get("status")) or ""
@@ -90,7 +87,7 @@ class Redmine:
         return found[1]
 
     def _item(self, issue: Mapping[str, Any]) -> Item:
-        key = f"redmine:{plain(issue.get('id')) or 0}"
+        key = self.key(plain(issue.get("id")) or "")
         fields = Fields(key, issue)
         priority = fields.text("priority").casefold()
         labels = [fields.text("category"), *_custom(issue)]

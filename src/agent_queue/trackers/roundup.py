@@ -11,7 +11,7 @@ from agent_queue.core.label_map import Standing
 from agent_queue.core.tracker_settings import TrackerSettings
 from agent_queue.core.trouble import TrackerError, Trouble
 from agent_queue.ports_tracker import Means
-from agent_queue.trackers.asking import CLOSED, Asking, an_object, missing, objects, query, secret_of
+from agent_queue.trackers.asking import Asking, an_object, missing, objects, query, secret_of, wanted
 
 STATUSES = {Standing.IN_PROGRESS: "in-progress", Standing.DONE: "resolved", Standing.FAILED: "deferred"}
 PRIORITIES = {"critical": "critical", "urgent": "high", "bug": "medium", "feature": "medium", "wish": "low"}
@@ -49,13 +49,11 @@ class Roundup:
     def get(self, item: str) -> Item:
         return self._item(self._number(item), self._entity(f"/issue/{self._number(item)}")[0])
 
-    def find(self, label: str) -> Iterator[Item]:
+    def find(self, label: str) -> Iterator[Item | TrackerError]:
         keywords = self._collection("/keyword", name=label)
-        named = [str(one["id"]) for one in keywords if one.get("name") == label]
-        for one in self._collection("/issue", keyword=",".join(named)) if named else ():
-            found = self.get(str(one.get("id")))
-            if label in found.labels and found.status.casefold() not in CLOSED:
-                yield found
+        named = [number for one in keywords if one.get("name") == label and (number := plain(one.get("id")))]
+        issues = self._collection("/issue", keyword=",".join(named)) if named else []
+        yield from wanted(issues, lambda one: self.get(plain(one.get("id")) or ""), label)
 
     def status(self, item: str) -> str | None:
         return plain(self._entity(f"/issue/{self._number(item)}")[0].get("status")) or ""

@@ -4,6 +4,7 @@ import difflib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent_queue.core.errors import AqError, SettingsError
@@ -98,9 +99,11 @@ def door(app: "App") -> "Door":
     from agent_queue.flow.from_tracker import Door
     from agent_queue.system.clock import MachineClock
 
+    said = app.settings.tracker
+    cwd = os.path.abspath(os.path.expanduser(said.cwd)) if said.cwd else ""
     legal = {"profile": app.profiles.names(), "engine-class": tuple(app.settings.classes)}
     return Door(
-        queue=own_queue(app), tracker=tracker(app), settings=app.settings.tracker, meaning=app.meaning,
+        queue=own_queue(app), tracker=tracker(app), settings=replace(said, cwd=cwd), meaning=app.meaning,
         legal=legal, cwd=os.getcwd(), now=MachineClock().local, guard=lambda: _alone(app),
     )  # fmt: skip
 
@@ -134,8 +137,10 @@ def tell_moved(app: "App", jobs: "Sequence[JobId]") -> None:
 def _quietly(deed: Callable[[], object], tell: Callable[[str], None]) -> None:
     try:
         deed()
-    except AqError as error:
+    except (AqError, OSError) as error:
         tell(f"tracker: {error}")
+    except Exception as error:  # noqa: BLE001 - an adapter's defect, perhaps an outsider's: the job has moved
+        tell(f"tracker: unexpected {type(error).__name__}; this is a defect of its adapter")
 
 
 def echoing(app: "App", events: "Events", pull_minutes: float | None) -> "EchoingEvents":
