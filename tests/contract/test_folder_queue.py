@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from agent_queue.core.board import Changes, FileChange
+from agent_queue.core.errors import AqError
 from agent_queue.core.job import JobId, Stage
 from agent_queue.core.lifecycle import Job, begin
+from agent_queue.core.manifest import Manifest
 from agent_queue.core.meaning import Meaning
 from agent_queue.ports import Queue
 from agent_queue.queues.create import create
@@ -147,7 +149,20 @@ def test_two_files_within_one_tick_of_the_clock_are_both_found(layout: Layout) -
 # Files that are none.
 
 
-@pytest.mark.parametrize("kind", ["folder", "pipe", "dangling link", "link to a folder", "empty", "nul", "not utf-8"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "folder",
+        "pipe",
+        "dangling link",
+        "link to itself",
+        "link to a device",
+        "link to a folder",
+        "empty",
+        "nul",
+        "not utf-8",
+    ],
+)
 def test_what_is_no_text_is_invalid_and_holds_up_nobody(layout: Layout, kind: str) -> None:
     path = inbox(layout, "odd.md")
     match kind:
@@ -157,6 +172,10 @@ def test_what_is_no_text_is_invalid_and_holds_up_nobody(layout: Layout, kind: st
             os.mkfifo(path)
         case "dangling link":
             path.symlink_to("/nowhere/at/all")
+        case "link to itself":
+            path.symlink_to(path)
+        case "link to a device":
+            path.symlink_to("/dev/zero")
         case "link to a folder":
             path.symlink_to("/")
         case _:
@@ -166,6 +185,20 @@ def test_what_is_no_text_is_invalid_and_holds_up_nobody(layout: Layout, kind: st
     assert finds(queue, "good")
     assert wait_until(lambda: queue.look().look_again_s is None, seconds=LIMIT_S)
     assert [invalid.name for invalid in queue.invalid()] == ["odd.md"]
+    assert queue.keyed("whatever") is None, "it says no key, and keeps nobody from asking for one"
+    if kind not in ("empty", "nul"):  # those say nothing, and nothing that is wrong
+        with pytest.raises(AqError):
+            queue.file(JobId("odd"))
+
+
+def test_a_key_that_the_defaults_give_is_one_job_s(layout: Layout) -> None:
+    meaning = Meaning(defaults=Manifest(idempotency_key="same", origins={"idempotency-key": "config"}))
+    queue = FolderQueue(layout, Disk(layout.scratch, durable=False), MachineClock(), meaning)
+    for name in ("a.md", "b.md"):
+        inbox(layout, name).write_bytes(text())
+    assert finds(queue, "a")
+    assert wait_until(lambda: queue.look().look_again_s is None, seconds=LIMIT_S)
+    assert [invalid.problem.partition(":")[0] for invalid in queue.invalid()] == []
 
 
 def test_a_link_to_a_job_file_is_a_job(layout: Layout, tmp_path: Path) -> None:

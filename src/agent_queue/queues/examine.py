@@ -1,7 +1,6 @@
 """What one file in a stage's folder is: a job that waits, something invalid, or nothing of ours."""
 
 import os
-import stat
 from collections.abc import Callable, Iterable
 
 from agent_queue.core.choices import DepsMode
@@ -14,6 +13,7 @@ from agent_queue.core.meaning import Meaning
 from agent_queue.core.names import Names
 from agent_queue.core.schedule import Waiting
 from agent_queue.ports import Invalid, Queue
+from agent_queue.system import regular_file
 from agent_queue.system.layout import SUFFIX
 
 
@@ -64,12 +64,8 @@ def _read(path: str, name: str) -> tuple[JobFile, int]:
         ManifestError: it is no job file as it is. FileNotFoundError: it is gone.
     """
     try:
-        # Opened without waiting: a named pipe would have us wait for its writer for ever.
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-            found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode):
-                raise ManifestError(f"{name}: not a regular file")
-            return parse(file.read(), name), found.st_mtime_ns
+        data, found = regular_file.read(path)
+        return parse(data, name), found.st_mtime_ns
     except FileNotFoundError:
         if os.path.islink(path):
             raise ManifestError(f"{name}: a link to {os.readlink(path)}, which is not there") from None
@@ -84,7 +80,7 @@ def _taken_key(job: JobId, read: JobFile, queue: Queue) -> str:
     holder = queue.keyed(key) if key is not None else None
     if holder is None or holder == job:
         return ""
-    return Problem(*read.places["idempotency-key"], same_key(key or "", holder)).at(f"{job}{SUFFIX}")
+    return Problem(*read.places.get("idempotency-key", (1, 1)), same_key(key or "", holder)).at(f"{job}{SUFFIX}")
 
 
 def circular_jobs(rows: Iterable[Waiting], named: Callable[[str], JobId | None]) -> list[Invalid]:

@@ -15,7 +15,7 @@ from agent_queue.ports import Changes, Clock, FileChange, Invalid
 from agent_queue.queues.inbox import Inbox
 from agent_queue.queues.runs import FileRunFolder
 from agent_queue.queues.said import everything
-from agent_queue.system import journal, locks
+from agent_queue.system import journal, locks, regular_file
 from agent_queue.system.files import Disk
 from agent_queue.system.layout import SUFFIX, Layout
 from agent_queue.system.storage import storage_error
@@ -110,8 +110,7 @@ class FolderQueue:
         for stage in self.stages(job):
             path = self._layout.job(stage, job)
             try:
-                with open(path, "rb") as file:
-                    found = parse(file.read(), f"{job}{SUFFIX}")
+                found = parse(regular_file.read(path)[0], f"{job}{SUFFIX}")
             except FileNotFoundError:
                 continue
             except OSError as error:
@@ -123,14 +122,6 @@ class FolderQueue:
                     raise
                 return self._meaning.without_profile(found)  # it runs or ran; the profile may have gone since
         raise AqError(f"{job}: its file is gone")
-
-    def text(self, stage: Stage, job: JobId, limit: int = -1) -> bytes:
-        """The bytes of a job file, up to `limit`; b'' when it is gone or unreadable."""
-        try:
-            with open(self._layout.job(stage, job), "rb") as file:
-                return file.read(limit)
-        except OSError:
-            return b""
 
     def lock(self, job: JobId, names: Iterable[str] = ()) -> locks.FileLocks | None:
         """Take the job's lock and its mutexes, all or none; None when another process holds one of them."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from agent_queue.core.job import Stage
+from agent_queue.system import regular_file
 from agent_queue.system.layout import SUFFIX
 
 if TYPE_CHECKING:
@@ -57,9 +58,7 @@ class Answers:
         if bad is not None:
             return _unusable(bad.problem)
         try:
-            with open(path, "rb") as file:
-                found = parse(file.read(), name)
-            found = self._effective(found, name, stage)
+            found = self._effective(parse(regular_file.read(path)[0], name), name, stage)
         except ManifestError as error:
             return _unusable(str(error))
         except OSError as error:

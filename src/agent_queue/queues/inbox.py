@@ -196,8 +196,8 @@ class Inbox:
         """True when a file has kept its size and time for long enough to be whole."""
         try:
             now = os.stat(path)
-        except FileNotFoundError:
-            return True  # dangling link: reading it will say so
+        except OSError:
+            return True  # a link that leads nowhere, or where we may not look: reading it will say so
         if time.time() - now.st_ctime >= SETTLED_S:
             return True
         last = self._unsettled.get(path)

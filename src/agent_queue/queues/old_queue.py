@@ -10,6 +10,7 @@ from agent_queue.core.errors import BusyError, UsageError
 from agent_queue.core.imported import NOTHING, Kept, kept
 from agent_queue.core.job import Stage
 from agent_queue.queues.examine import job_name
+from agent_queue.system import regular_file
 from agent_queue.system.layout import SUFFIX
 from agent_queue.system.old_layout import META, PID_FILES, STATE, lives
 
@@ -95,8 +96,7 @@ class OldQueue:
     def _job(self, stage: Stage, stem: str, copy: int, logs: tuple[str, ...]) -> OldJob | None:
         path = f"{self.root}/{stage}/{stem}{SUFFIX}"
         try:
-            with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-                data, found = file.read(), os.fstat(file.fileno())
+            data, found = regular_file.read(path)
         except OSError as error:
             self.unreadable.append(f"{stage}/{stem}{SUFFIX}: {error.strerror}")
             return None
@@ -143,8 +143,7 @@ def _owner(name: str, stems: set[str]) -> str | None:
 
 def _read(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return regular_file.read(path)[0]
     except OSError:
         return b""
 

@@ -15,6 +15,7 @@ from agent_queue.core.errors import ManifestError
 from agent_queue.core.job import FINAL, JobId, Stage, bad_id
 from agent_queue.core.manifest import parse
 from agent_queue.core.names import Said
+from agent_queue.system import regular_file
 from agent_queue.system.files import Disk
 from agent_queue.system.layout import SUFFIX, Layout
 from agent_queue.system.records import read_object
@@ -58,15 +59,13 @@ def _stage(layout: Layout, stage: Stage, known: list[Any]) -> list[Any]:
 
 
 def _said(entry: "os.DirEntry[str]", known: list[Any] | None) -> list[Any]:
+    stamp = [0, 0]
     try:
         found = entry.stat()
         stamp = [found.st_mtime_ns, found.st_size]
         if known is not None and known[:2] == stamp:
             return known
-        with open(entry.path, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as file:
-            manifest = parse(file.read(), entry.name).manifest
-    except FileNotFoundError:
-        return [0, 0, "", []]
+        manifest = parse(regular_file.read(entry.path)[0], entry.name).manifest
     except (OSError, ManifestError):
         return [*stamp, "", []]
     return [*stamp, manifest.idempotency_key or "", list(manifest.deps)]

@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from agent_queue.core.errors import ManifestError
 from agent_queue.core.job import bad_id
 from agent_queue.core.profile import Found, Profile, parse
+from agent_queue.system import regular_file
 from agent_queue.system.layout import SUFFIX
 
 SHIPPED = os.path.join(os.path.dirname(os.path.dirname(__file__)), "profiles")
 
 
 class Profiles:
-    """Those of `folders`, in order of search, and the shipped ones. A file is read again when it has changed."""
+    """Those of `folders`, in order of search, and the shipped ones. A file is parsed again when it has changed."""
 
     def __init__(self, folders: Iterable[str]) -> None:
         self._folders = [*folders, SHIPPED]
@@ -49,11 +50,10 @@ class Profiles:
 
     def _read(self, name: str, path: str) -> Profile:
         try:
-            with open(path, "rb") as file:
-                found = os.fstat(file.fileno())
-                stamp = (found.st_mtime_ns, found.st_size)
-                if path not in self._known or self._known[path][0] != stamp:
-                    self._known[path] = (stamp, parse(file.read(), name, path))
+            data, found = regular_file.read(path)
+            stamp = (found.st_mtime_ns, found.st_size)
+            if path not in self._known or self._known[path][0] != stamp:
+                self._known[path] = (stamp, parse(data, name, path))
         except OSError as error:
             raise ManifestError(f"{path}: cannot be read: {error.strerror}") from error
         return self._known[path][1]

@@ -1,0 +1,32 @@
+"""What lies in a queue, or around `aq`, that nobody meant to be there: it is said, and holds nothing up."""
+
+import os
+
+import pytest
+
+from .conftest import Aq, Jobs
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link to itself", "link to a device"])
+def test_a_file_that_never_ends_is_said_to_be_none(aq: Aq, jobs: Jobs, kind: str) -> None:
+    odd = jobs.queue / "inbox" / "odd.md"
+    match kind:
+        case "pipe":
+            os.mkfifo(odd)
+        case "link to itself":
+            odd.symlink_to(odd)
+        case _:
+            odd.symlink_to("/dev/zero")
+    job = jobs.add("keyed", "true", idempotency_key="k")
+    assert "cannot be read" in aq("status").out
+    assert aq("show", "odd", "--json").json()["invalid"]
+    assert "odd.md: cannot be read" in aq("run", "--once").err
+    assert jobs.stage(job) == "review"
+
+
+def test_a_profile_that_is_a_pipe_holds_up_its_own_jobs_alone(aq: Aq, jobs: Jobs) -> None:
+    os.mkfifo(jobs.queue / "profiles" / "slow.md")
+    job = jobs.add("free", "true")
+    assert "cannot be read" in aq("add", jobs.write("bound", "true", profile="slow"), check=65).err
+    aq("run", "--once")
+    assert jobs.stage(job) == "review"
