@@ -30,3 +30,27 @@ def test_a_profile_that_is_a_pipe_holds_up_its_own_jobs_alone(aq: Aq, jobs: Jobs
     assert "cannot be read" in aq("add", jobs.write("bound", "true", profile="slow"), check=65).err
     aq("run", "--once")
     assert jobs.stage(job) == "review"
+
+
+BROKEN = {
+    "sys:exit": "",
+    "builtins:SystemExit": "builtins:SystemExit is no engine: it has no bin_variable",
+    "broken:Engine": "broken:Engine cannot be loaded: RuntimeError: it is broken",
+    "leaving:Engine": "leaving:Engine cannot be loaded: SystemExit: 7",
+    "nowhere:Engine": "nowhere:Engine cannot be loaded: ModuleNotFoundError",
+}
+
+
+@pytest.mark.parametrize("engine", BROKEN)
+def test_an_engine_that_is_none_fails_its_own_job_alone(aq: Aq, jobs: Jobs, engine: str) -> None:
+    (aq.cwd / "broken.py").write_text("raise RuntimeError('it is broken')\n")
+    (aq.cwd / "leaving.py").write_text("raise SystemExit(7)\n")
+    file = jobs.write("odd", "true", engine=f'"{engine}"', cwd=aq.cwd)
+    linted = aq("lint", file)
+    assert f"no engine is called '{engine}'" in linted.out
+    assert BROKEN[engine] in linted.err
+    odd, good = aq("add", file).out.strip(), jobs.add("good", "true")
+    ran = aq("run", "--once", check=1)
+    assert BROKEN[engine] in ran.err
+    assert (jobs.stage(odd), jobs.stage(good)) == ("failed", "review")
+    assert aq("show", odd, "--json").json()["state"]["result"] == "no_engine"

@@ -20,7 +20,7 @@ from agent_queue.wiring import ENGINES, App
 @click.pass_obj
 def command(root: str | None, *, files: tuple[str, ...], form: str, as_json: bool) -> None:
     """Check job files. Ends with 65 when one of them cannot become a job. No queue is needed."""
-    app = App(root)
+    app = App(root, chatter)
     found = [
         (path, problem) for name in files for path, data in inputs(name) for problem in _problems(app, data)
     ]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import click
 
-from agent_queue.cli.options import SCHEMA_VERSION, json_option, on_terminal
+from agent_queue.cli.options import SCHEMA_VERSION, chatter, json_option, on_terminal
 from agent_queue.core.errors import UsageError
 from agent_queue.core.outcome import Exit
 from agent_queue.flow.read_log import HEAD, not_its_own, owners, read_log
@@ -32,7 +32,7 @@ def command(root: str | None, *, engine: str, file: BinaryIO, code: int, sidecar
 
     No queue is needed. It prints one JSON object, indented for a terminal; FILE may be - for standard input.
     """
-    app = App(root)
+    app = App(root, chatter)
     adapter = app.engine(engine)
     if adapter is None:
         raise UsageError(f"no engine is called '{engine}'", hint=f"known are {', '.join(ENGINES)}, and module:Class")

@@ -163,7 +163,7 @@ class Adapters:
     def engine(self, name: str) -> "Engine | None":
         """An adapter by name, by an installed entry point, or as `module:Class`; None when there is none."""
         if name not in self._engines:
-            self._engines[name] = load(name)
+            self._engines[name] = load(name, self.tell)
         return self._engines[name]
 
     def mutexes(self, manifest: "Manifest") -> tuple[str, ...]:
