@@ -54,3 +54,24 @@ def test_an_engine_that_is_none_fails_its_own_job_alone(aq: Aq, jobs: Jobs, engi
     assert BROKEN[engine] in ran.err
     assert (jobs.stage(odd), jobs.stage(good)) == ("failed", "review")
     assert aq("show", odd, "--json").json()["state"]["result"] == "no_engine"
+
+
+FOREIGN = (
+    '{"event":"ended","ended_at":"soon","started_at":"x","next_eligible":"y","result":[]}',
+    '{"event":"ended","ended_at":1e300,"started_at":1e300,"duration_s":Infinity,"tokens_in":1' + "0" * 400 + "}",
+    "[" * 200_000,
+)
+
+
+def test_no_line_of_a_journal_keeps_a_command_from_its_work(aq: Aq, jobs: Jobs) -> None:
+    job = jobs.add("noted", "true", capabilities="'!python>=" + "9" * 5000 + "'")
+    aq("run", "--once")
+    with (jobs.queue / "journal" / f"{job}.jsonl").open("a") as journal:
+        journal.writelines(f"{line}\n" for line in FOREIGN)
+    aq("promote", job)
+    aq("ship", job)
+    for command in ("status", "show", "insights"):
+        aq(command, *([job] if command == "show" else []))
+    assert aq("insights", "--by", "day", "--json").json()["total"]["jobs"] == 1
+    assert aq("show", job, "--json").json()["journal_lines_skipped"] == 1
+    assert aq("clean", "--keep", "0", "--json").json()["archived"] == [job]

@@ -57,6 +57,12 @@ def test_versions_are_compared_as_versions() -> None:
     assert unmet(["tool>=20.11"], lambda _key, _value: ("20.9",)) == ["tool>=20.11"]
 
 
+def test_no_number_is_too_long_to_be_compared() -> None:
+    digits = "9" * 5000
+    assert unmet([f"tool>={digits}"], lambda _key, _value: ("20.11",)) == [f"tool>={digits}"]
+    assert unmet(["tool>=20"], lambda _key, _value: (digits,)) == []
+
+
 @given(st.from_regex(r"[a-z]{1,8}((:|=|>=|<)[0-9]{1,3})?", fullmatch=True))
 def test_a_negation_is_met_exactly_when_the_need_is_not(text: str) -> None:
     need, negated = parse(text), parse(f"!{text}")

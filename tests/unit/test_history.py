@@ -104,6 +104,16 @@ def test_what_is_no_time_does_not_make_a_job_wait(value: object) -> None:
     assert fold([{**CLAIM, "next_eligible": value}]).next_eligible in (0.0, 1.0)
 
 
+@pytest.mark.parametrize("value", ["soon", None, [], {}, float("nan"), float("inf"), -1, 1e300, 10**400, True])
+def test_what_is_no_time_is_in_no_state_as_one(value: object) -> None:
+    state = fold([CLAIM, {"event": "ended", "ended_at": value, "started_at": value, "exit": 1}]).state
+    assert (state.keys() & {"started_at", "ended_at"}, state["exit"]) == (set(), 1)
+
+
+def test_a_state_holds_single_values() -> None:
+    assert fold([{"event": "ended", "result": ["crash"], "engine": {}, "model": "opus"}]).state == {"model": "opus"}
+
+
 @pytest.mark.parametrize("value", ["3", None, -1, 1.5, True, [1]])
 def test_what_is_no_count_counts_nothing(value: object) -> None:
     past = fold([{**CLAIM, "run": value, "attempts": value, "recoveries": value}])

@@ -91,6 +91,16 @@ def test_foreign_lines_break_nothing() -> None:
     assert figures([*foreign, *run(1, tokens_in=True, exit="no", usage="sure"), *foreign])["tokens_in"] is None
 
 
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 1e300, 10**400, -(10**400)])
+def test_a_number_that_cannot_be_one_is_not_known(value: float) -> None:
+    keys = ("started_at", "ended_at", "duration_s", "exit", "tokens_in", "cost_usd", "files_changed")
+    (found,) = attempts([*run(1, **known(7)), {"event": "ended", "run": 1, **dict.fromkeys(keys, value)}])
+    sane = attempts(run(1, **known(7)))[0]
+    assert (found.started_at, found.ended_at, found.duration_s, found.exit) == (
+        sane.started_at, sane.ended_at, sane.duration_s, sane.exit)  # fmt: skip
+    assert (found.tokens_in, found.cost_usd, found.files_changed) == (None, None, sane.files_changed)
+
+
 # Many jobs.
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from agent_queue.cli.render import COLOURS, insights
 from agent_queue.cli.screen import Screen, age, home, plain
+from agent_queue.core.fields import LONGEST_S
 
 Found = Mapping[str, Any]
 
@@ -118,6 +119,11 @@ def _event(entry: Found) -> str:
     return ", ".join([kind, *filter(None, facts)])
 
 
+def _took(seconds: object) -> str:
+    """A foreign line may say anything."""
+    return f"took {age(seconds)}" if isinstance(seconds, int | float) and 0 <= seconds <= LONGEST_S else ""
+
+
 def _at(entry: Found) -> str:
     try:
         return _local(datetime.fromisoformat(str(entry.get("at"))))
@@ -155,7 +161,7 @@ FACTS: dict[str, Callable[[Any], str]] = {
     "recoveries": lambda value: f"recovery {value}" if value else "",
     "exit": lambda value: f"exit {value}",
     "stop": lambda value: f"stopped: {value}",
-    "duration_s": lambda value: f"took {age(value)}",
+    "duration_s": _took,
     "verify_exit": lambda value: f"exit {value}",
     "files_changed": lambda value: f"{value} file{'' if value == 1 else 's'} changed",
 }

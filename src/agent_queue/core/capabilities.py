@@ -11,6 +11,8 @@ from itertools import zip_longest
 
 _TOKEN = re.compile(r"(?P<no>!?)(?P<key>[A-Za-z][\w.-]*)(?:(?P<op>:|!=|<=|>=|=|<|>)(?P<value>\S+))?")
 _VERSION = re.compile(r"v?[0-9]")
+# Of a longer run of digits its beginning: Python refuses to read thousands of them as one number.
+_NUMBERS = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18})*")
 ANY = "any"
 
 Lookup = Callable[[str, str], tuple[str, ...]]
@@ -65,7 +67,7 @@ def _offered(need: Need, lookup: Lookup) -> bool:
 
 def version(text: str) -> tuple[int, ...]:
     """The numbers of a version, `v20.11.1-rc` as (20, 11, 1); () when there is none."""
-    found = re.search(r"[0-9]+(?:\.[0-9]+)*", text)
+    found = _NUMBERS.search(text)
     return tuple(int(number) for number in found[0].split(".")) if found else ()
 
 

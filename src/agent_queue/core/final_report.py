@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from agent_queue.core.history import Entry
+from agent_queue.core.history import Entry, is_time
 from agent_queue.core.job import JobId, Result
 from agent_queue.core.outcome import Failure
 
@@ -117,8 +117,7 @@ def _advice(found: Finished) -> Iterator[str]:
 
 
 def _at(seconds: object) -> str:
-    known = isinstance(seconds, int | float) and 0 < seconds < 253402300800
-    return f"{datetime.fromtimestamp(float(seconds), UTC):%Y-%m-%d %H:%M:%S}" if known else "-"  # type: ignore[arg-type]
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}" if is_time(seconds) and seconds else "-"
 
 
 def _took(row: Entry) -> str:

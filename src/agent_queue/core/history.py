@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from agent_queue.core.job import Stage
 
@@ -15,6 +15,9 @@ STATE_KEYS = (
     "tool_calls", "usage", "cost_basis", "first_output_s", "verify_exit", "scope_warning", "tracker_item",
     "tracker_echoed", "fingerprint",
 )  # fmt: skip
+
+TIMES = ("started_at", "ended_at", "next_eligible")
+"""Those of them that are epoch seconds."""
 
 ENTRY_KEYS = frozenset(
     (
@@ -67,8 +70,16 @@ YEAR_10000 = 253402300800.0
 """In epoch seconds: no date can be told from here on."""
 
 
+def is_time(value: object) -> TypeGuard[float]:
+    """True for epoch seconds of which a date can be told. A foreign line may say anything."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < YEAR_10000
+
+
 def fold(entries: Iterable[Entry], *, skipped: int = 0) -> History:
-    """Add up a journal, last value wins. Entries of unknown kinds contribute their state keys all the same."""
+    """Add up a journal, last value wins. Entries of unknown kinds contribute their state keys all the same.
+
+    What is no time is in no state under the name of one, and a list or an object under none.
+    """
     state: Entry = {}
     seq, kind, unfinished, fresh, life = 0, "", False, False, 1
     lane, held_since = "", 0.0
@@ -94,6 +105,7 @@ def fold(entries: Iterable[Entry], *, skipped: int = 0) -> History:
             unfinished = False
         elif event == "imported":
             stage = _stage(entry.get("stage"))
+    state = {key: value for key, value in state.items() if _sound(key, value)}
     return History(
         seq=seq, kind=kind, stage=stage, origin=origin, unfinished=unfinished, life=life, fresh=fresh,
         skipped=skipped, state=state, lane=lane, held_since=held_since,
@@ -112,8 +124,11 @@ def _count(values: Mapping[str, Any], key: str) -> int:
 
 
 def _epoch(value: object) -> float:
-    # A foreign line may say anything; a job must not wait for ever, nor the fold break, on what is no date.
-    return float(value) if isinstance(value, int | float) and 0 <= value < YEAR_10000 else 0.0
+    return float(value) if is_time(value) else 0.0
+
+
+def _sound(key: str, value: object) -> bool:
+    return is_time(value) if key in TIMES else not isinstance(value, list | dict)
 
 
 _STAGES = frozenset(Stage)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, assert_never
 
-from agent_queue.core.history import YEAR_10000, Entry
+from agent_queue.core.history import Entry, is_time
 from agent_queue.core.job import Result, Stage
 from agent_queue.core.usage import COUNTS, CostBasis, Provenance
 
@@ -65,7 +65,7 @@ def _when(text: str) -> float | None:
         except ValueError:
             return None
         value = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
-    return value if 0 <= value < YEAR_10000 else None
+    return value if is_time(value) else None
 
 
 def _matching(pattern: re.Pattern[str]) -> Callable[[str], str | None]:

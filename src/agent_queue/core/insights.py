@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from agent_queue.core.usage import CostBasis, Provenance, Usage, total, usage_of
+from agent_queue.core.history import is_time
+from agent_queue.core.usage import LARGEST, CostBasis, Provenance, Usage, total, usage_of
 
 SUBSCRIPTION = CostBasis.SUBSCRIPTION.value
 CERTAINTY = (Provenance.EXACT.value, Provenance.ESTIMATED.value, SUBSCRIPTION, Provenance.UNKNOWN.value)
@@ -44,8 +45,9 @@ class Attempt(NamedTuple):
 
 
 TEXTS = ("engine", "profile", "stop", "result")
+TIMES = ("started_at", "ended_at")
 NUMBERS = (
-    "started_at", "ended_at", "duration_s", "first_output_s", "exit", "verify_exit", "files_changed", "lines_added",
+    "duration_s", "first_output_s", "exit", "verify_exit", "files_changed", "lines_added",
     "lines_deleted",
 )  # fmt: skip
 USED = ("tokens_in", "tokens_cached", "tokens_out", "cost_usd", "turns", "tool_calls", "model", "usage", "cost_basis")
@@ -66,6 +68,7 @@ def attempts(entries: Iterable[Mapping[str, Any]]) -> list[Attempt]:
             continue
         # A run that a new supervisor judged once more is told twice: the last word counts.
         said = runs.setdefault(run, {"run": run, "ran": False, "over": False})
+        said.update({key: entry[key] for key in TIMES if is_time(entry.get(key))})
         said.update({key: entry[key] for key in NUMBERS if _is_number(entry.get(key))})
         said.update({key: entry[key] for key in TEXTS if isinstance(entry.get(key), str)})
         said.update({key: entry[key] for key in USED if key in entry})
@@ -78,7 +81,7 @@ def attempts(entries: Iterable[Mapping[str, Any]]) -> list[Attempt]:
 
 def _attempt(said: dict[str, Any], *, under_way: bool) -> Attempt:
     over = said["over"] or not under_way
-    known = {key: said[key] for key in ("run", *NUMBERS, *TEXTS) if key in said}
+    known = {key: said[key] for key in ("run", *TIMES, *NUMBERS, *TEXTS) if key in said}
     used = usage_of(said)
     if not (said["ran"] and over):
         return Attempt(**known, model=used.model, over=over)
@@ -142,4 +145,4 @@ def _latest(values: Sequence[int | None]) -> int | None:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST

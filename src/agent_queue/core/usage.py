@@ -28,6 +28,8 @@ class CostBasis(StrEnum):
 TOKENS = ("tokens_in", "tokens_cached", "tokens_out")
 COUNTS = (*TOKENS, "turns", "tool_calls")
 """Whole numbers from 0 on."""
+LARGEST = 10**15
+"""No figure of a run comes near: a foreign line may name one that cannot even be added up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,11 +131,11 @@ def total(parts: Iterable[Usage]) -> Total:
 
 
 def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < LARGEST else None
 
 
 def _money(value: object) -> float | None:
-    ok = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
+    ok = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < LARGEST
     return float(value) if ok else None  # type: ignore[arg-type]  # `ok` says that it is a number
 
 

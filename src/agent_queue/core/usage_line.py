@@ -10,12 +10,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from agent_queue.core.usage import COUNTS, TOKENS, CostBasis, Provenance
+from agent_queue.core.usage import COUNTS, LARGEST, TOKENS, CostBasis, Provenance
 
 MARK = b"AQ_USAGE"
 LONGEST = 8 * 1024
 """A longer line is none of ours, so that a log without line ends takes no memory."""
-_LARGEST = 10**15
 _LINE = re.compile(rb"^(?:\x1b\[[0-9;?]*[ -/]*[@-~])*AQ_USAGE[ \t]+([^\n]{1,%d})" % LONGEST, re.MULTILINE)
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _PAIR = re.compile(r'(\w+)=(?:"([^"]*)"|(\S+))')
@@ -95,5 +94,5 @@ def _checked(pairs: Mapping[str, Any]) -> dict[str, Any]:
 def _number(value: object) -> float | None:
     if isinstance(value, str):
         return float(value) if _NUMBER.fullmatch(value) else None
-    ok = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _LARGEST
+    ok = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < LARGEST
     return float(value) if ok else None  # type: ignore[arg-type]  # `ok` says that it is a number

@@ -28,7 +28,7 @@ def entries(data: bytes) -> tuple[list[Entry], int]:
             continue
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = None
         if isinstance(value, dict) and isinstance(value.get("event"), str):
             found.append(value)
