@@ -231,6 +231,16 @@ def test_a_copy_beside_a_running_job_disturbs_nobody(layout: Layout) -> None:
     assert wait_until(lambda: not (queue.look() and queue.invalid()), seconds=LIMIT_S)
 
 
+def test_of_two_texts_within_a_second_both_are_kept(layout: Layout) -> None:
+    queue, job = view(layout), JobId("a")
+    queue.create([(job, text("First."))])
+    for body in ("Second.", "Third."):
+        assert queue.replace(job, text(body), "20260301-120000")
+    kept = [path.read_bytes() for path in Path(layout.root, "archive").rglob("a.md")]
+    assert sorted(kept) == sorted([text("First."), text("Second.")])
+    assert queue.file(job).body == "Third.\n"
+
+
 # Journals, locks and moves on disk.
 
 

@@ -152,9 +152,10 @@ class FolderQueue:
 
         At every moment both places hold a whole text, so that no crash can lose the old one.
         """
-        path, kept = self._layout.job(Stage.INBOX, job), f"{self._layout.root}/archive/{label}/{job}{SUFFIX}"
+        path = self._layout.job(Stage.INBOX, job)
         if not os.path.lexists(path):
             return False
+        kept = self._free_in_archive(label, f"{job}{SUFFIX}")
         try:
             self._disk.folder(os.path.dirname(kept))
             self._disk.supplant(path, data, kept)
@@ -231,10 +232,18 @@ class FolderQueue:
 
         Call it while holding that lock. Job file and journal stay: keys and dependencies still hold.
         """
-        source, target = f"{self._layout.root}/runs/{job}", f"{self._layout.root}/archive/{label}/{job}"
+        source = f"{self._layout.root}/runs/{job}"
         moved = os.path.isdir(source)
         if moved:
+            target = self._free_in_archive(label, job)
             self._disk.folder(os.path.dirname(target))
             self._disk.relocate(source, target)
         self._disk.remove(self._layout.job_lock(job))
         return moved
+
+    def _free_in_archive(self, label: str, name: str) -> str:
+        """Where nothing lies yet: a label may be no finer than a second, in which a job can be put away twice."""
+        above, number = f"{self._layout.root}/archive/{label}", 1
+        while os.path.lexists(found := f"{above}/{name}" if number == 1 else f"{above}-{number}/{name}"):
+            number += 1
+        return found
