@@ -1,10 +1,13 @@
 """What lies in a queue, or around `aq`, that nobody meant to be there: it is said, and holds nothing up."""
 
 import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from .conftest import Aq, Jobs
+from .conftest import AQ, Aq, Jobs
 
 
 @pytest.mark.parametrize("kind", ["pipe", "link to itself", "link to a device"])
@@ -75,3 +78,34 @@ def test_no_line_of_a_journal_keeps_a_command_from_its_work(aq: Aq, jobs: Jobs) 
     assert aq("insights", "--by", "day", "--json").json()["total"]["jobs"] == 1
     assert aq("show", job, "--json").json()["journal_lines_skipped"] == 1
     assert aq("clean", "--keep", "0", "--json").json()["archived"] == [job]
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("status >&-", 0), ("status --json >&-", 0), ("run --once <&- >&- 2>&-", 0), ("add - <&-", 65),
+        ("nothing >&- 2>&-", 2), ("schema >/dev/full", 1), ("status 2>/dev/full >/dev/full", 1),
+    ],
+)  # fmt: skip
+def test_a_stream_that_is_closed_or_full_is_no_defect(aq: Aq, queue: Path, command: str, code: int) -> None:
+    ran = subprocess.run(["/bin/sh", "-c", f"{' '.join(AQ)} {command}"], capture_output=True, text=True, cwd=aq.cwd)
+    assert ran.returncode == code
+    assert "Traceback" not in ran.stderr
+    assert "defect" not in ran.stderr
+
+
+def test_standard_input_can_be_named_twice(aq: Aq, queue: Path) -> None:
+    assert "the body is empty" in aq("add", "-", "-", "--engine", "shell", input="true\n", check=65).err
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_a_name_that_is_no_utf_8_can_be_told(aq: Aq, jobs: Jobs, git: Callable[..., str], locale: str) -> None:
+    name = os.fsdecode(b"caf\xe9.txt")
+    (aq.cwd / name).write_text("one\n")
+    git(aq.cwd, "add", "-A")
+    git(aq.cwd, "commit", "-q", "-m", "a name")
+    job = jobs.add("odd", 'for name in caf*; do echo two >> "$name"; done')
+    aq("run", "--once")
+    for settings in ({"LC_ALL": locale}, {"LC_ALL": locale, "PYTHONIOENCODING": "utf-8:strict"}):
+        assert aq("diff", job, "--json", env=settings).json()["files"][0]["path"] == name
+        assert "caf" in aq("diff", job, env=settings).out

@@ -75,7 +75,7 @@ MUTATIONS: dict[str, tuple[set[str], str]] = {
         "a repository and a queue in that folder, filled the way a person does it",
     ),
     "cli/errors.py": ({"tempfile.mkstemp"}, "the traceback of a defect of ours, in the system's temporary folder"),
-    "cli/__init__.py": ({"os.O_WRONLY"}, "/dev/null, when nobody reads our output any more"),
+    "cli/__init__.py": ({"os.O_RDWR"}, "/dev/null, for a stream that is closed or that nobody reads any more"),
 }
 """Modules that change something else than the queue's files: what they use, and on what."""
 

@@ -3,6 +3,7 @@
 import os
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Any, NoReturn
 
 import click
@@ -97,6 +98,7 @@ def cli(ctx: click.Context, root: str | None) -> None:
 
 def main() -> NoReturn:
     """Run `aq`: the one place where errors become words and an exit code."""
+    _have_streams()
     try:
         code = cli.main(prog_name="aq", standalone_mode=False)
     except BaseException as error:  # noqa: BLE001 - the door: whatever it is, a person gets words and a code
@@ -104,7 +106,21 @@ def main() -> NoReturn:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_RDWR), sys.stdout.fileno())
+    except OSError as error:
+        code = exit_code_of(error)
     sys.stderr.flush()
     # Not sys.exit: to take thousands of objects apart just before the end takes 8 ms, a tenth of a short command.
     os._exit(code if isinstance(code, int) else 0)
+
+
+def _have_streams() -> None:
+    """Have all three standard streams: of one that was closed, a file of the queue would get the number."""
+    while (number := os.open(os.devnull, os.O_RDWR)) < 3:
+        os.set_inheritable(number, True)
+    os.close(number)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w" if number else "r"))
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # a path may hold what no encoding has

@@ -50,8 +50,12 @@ def _unexpected(error: BaseException) -> int:
     import tempfile
     import traceback
 
-    number, path = tempfile.mkstemp(prefix="aq-error-", suffix=".txt")
-    with os.fdopen(number, "w", encoding="utf-8") as file:
-        traceback.print_exception(error, file=file)
-    say(f"unexpected {type(error).__name__}; this is a defect of aq", f"the details are in {path}; please report them")
+    try:
+        number, path = tempfile.mkstemp(prefix="aq-error-", suffix=".txt")
+        with os.fdopen(number, "w", encoding="utf-8", errors="backslashreplace") as file:
+            traceback.print_exception(error, file=file)
+        details = f"the details are in {path}; please report them"
+    except OSError as why:
+        details = f"its details could not be kept, please report it: {error} ({why})"
+    say(f"unexpected {type(error).__name__}; this is a defect of aq", details)
     return EXIT_FAILED

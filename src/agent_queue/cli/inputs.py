@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 from agent_queue.core.errors import UsageError
 
@@ -19,7 +20,7 @@ def inputs(path: str) -> Iterator[tuple[str, bytes]]:
             yield from inputs(os.path.join(path, item))
         return
     try:
-        with sys.stdin.buffer if path == "-" else open(path, "rb") as file:
+        with nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb") as file:
             data = file.read()
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error

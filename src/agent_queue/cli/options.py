@@ -35,7 +35,9 @@ job_argument = click.argument("job", shell_complete=job_ids)
 def emit(as_json: bool, value: dict[str, Any], lines: Iterable[str]) -> None:
     """Print a result: as one JSON object, or as lines for people."""
     if as_json:
-        click.echo(json.dumps({"schema_version": SCHEMA_VERSION, **value}, ensure_ascii=False))
+        text = json.dumps({"schema_version": SCHEMA_VERSION, **value}, ensure_ascii=False)
+        # A byte of a path that is no UTF-8 is half a character here, and written as JSON writes those.
+        click.echo(text.encode(errors="backslashreplace"))
         return
     for line in lines:
         click.echo(line)
