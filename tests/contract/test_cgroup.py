@@ -26,13 +26,12 @@ def tree() -> Path | None:
 
 @pytest.fixture
 def given() -> Iterator[Path]:
-    """A group marked as systemd marks what it gives away, with the supervisor's own group in it."""
+    """A group as systemd gives one to a unit, with the supervisor's own in it."""
     root = tree()
     if root is None or not os.access(root, os.W_OK):
         pytest.skip("no cgroup v2 tree to make a group in: run as root on a system that mounts one")
-    folder = root / f"aq-test-{secrets.token_hex(6)}"
+    folder = root / f"aq-test-{secrets.token_hex(6)}.service"
     (folder / cgroup.SUPERVISOR).mkdir(parents=True)
-    os.setxattr(folder, "user.delegate", b"1")
     yield folder
     for group in [*folder.iterdir(), folder]:
         if group.is_dir():
@@ -60,9 +59,8 @@ def test_only_what_systemd_gave_away_is_divided(given: Path, tmp_path: Path) -> 
     assert delegated(str(given)) is None
     (given / "other").mkdir()
     assert delegated(str(given / "other")) is None
-    assert delegated(str(tmp_path / cgroup.SUPERVISOR)) is None
-    os.setxattr(given, "user.delegate", b"0")
-    assert delegated(str(given / cgroup.SUPERVISOR)) is None
+    assert delegated(str(given.parent / cgroup.SUPERVISOR)) is None
+    assert delegated(str(tmp_path / "no.service" / cgroup.SUPERVISOR)) is None
 
 
 @pytest.mark.parametrize("warm", [True, False])

@@ -14,8 +14,7 @@ from agent_queue.system import cgroup
 from agent_queue.system.kernel import LINUX
 
 PREFIX = "agent-"
-_MARKS = ("user.delegate", "trusted.delegate")
-"""How systemd marks a group that it has given away."""
+_UNIT = ".service"
 
 
 class Delegation:
@@ -55,10 +54,15 @@ class Delegation:
 
 
 def delegated(own: str | None = None) -> str | None:
-    """The group that was given to us to divide; None when there is none. `own` is the group that we are in."""
+    """The group that was given to us to divide; None when there is none. `own` is the group that we are in.
+
+    systemd's mark of what it gives away, an extended attribute, is not to be relied on: 257 sets none for a user's
+    units. That it put us into a group of this name below that of the unit, and that both are ours, is as clear.
+    """
     own = own if own is not None else next(_own(), "")
     folder, name = os.path.split(own)
-    return folder if LINUX and name == cgroup.SUPERVISOR and any(_marked(folder, mark) for mark in _MARKS) else None
+    given = name == cgroup.SUPERVISOR and folder.endswith(_UNIT)
+    return folder if LINUX and given and os.access(f"{folder}/cgroup.procs", os.W_OK) else None
 
 
 def _own() -> Iterator[str]:
@@ -71,13 +75,6 @@ def _own() -> Iterator[str]:
     except OSError:
         return
     yield from (mount + path for mount in mounts for path in paths)
-
-
-def _marked(folder: str, mark: str) -> bool:
-    try:
-        return os.getxattr(folder, mark) == b"1"
-    except (OSError, AttributeError):
-        return False
 
 
 def _write(group: str, name: str, text: str) -> None:
