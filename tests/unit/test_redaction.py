@@ -73,6 +73,24 @@ def test_no_seam_lets_a_secret_through(data: st.DataObject) -> None:
     assert shown.endswith(f"[OUR_KEY]{after}")
 
 
+@given(st.data())
+def test_no_seam_of_a_line_without_an_end_lets_a_secret_through(data: st.DataObject) -> None:
+    """The secret lies across the end of a piece, in a line that is too long to be kept back as a whole."""
+    secret = data.draw(st.sampled_from([key.replace("\n", "\\n") for key in KEYS]))
+    size = data.draw(st.integers(1_000, 2 * LONGEST_OPEN_LINE))
+    seam = size * (LONGEST_OPEN_LINE // size + data.draw(st.integers(1, 3)))
+    before = seam - data.draw(st.integers(0, len(secret)))
+    whole = f"{'x ' * (before // 2)}{secret} {'y ' * LONGEST_OPEN_LINE}"
+    shown = "".join(Redaction({}).stream(whole[at : at + size] for at in range(0, len(whole), size)))
+    assert shown == Redaction({}).text(whole)
+
+
+def test_what_is_too_long_to_be_a_secret_takes_no_memory() -> None:
+    pieces = ["-----BEGIN PRIVATE KEY----- sk-", *["a" * LONGEST_OPEN_LINE] * 20]
+    shown = list(Redaction({}).stream(pieces))
+    assert len(shown) > 15, "nothing is kept back for long"
+
+
 def test_a_line_without_an_end_takes_no_memory_and_hides_nothing() -> None:
     secret = "correct-horse-battery"
     pieces = ["x" * (LONGEST_OPEN_LINE - 5) + secret[:7], secret[7:] + "y" * LONGEST_OPEN_LINE, "end"]

@@ -87,14 +87,34 @@ class Redaction:
             for line in lines:
                 in_key, told = self._line(line, in_key=in_key)
                 shown.append(f"{told}\n")
-            if len(rest) > LONGEST_OPEN_LINE:  # what may be the beginning of a secret is kept back
-                whole = self.text(rest)
-                shown.append(whole[:-LONGEST_SECRET])
-                rest = whole[-LONGEST_SECRET:]
+            if len(rest) > LONGEST_OPEN_LINE:
+                told, rest = self._open_line(rest, in_key=in_key)
+                shown.append(told)
             if shown:
                 yield "".join(shown)
         if rest:
             yield self._line(rest, in_key=in_key)[1]
+
+    def _open_line(self, line: str, *, in_key: bool) -> tuple[str, str]:
+        """Of a line that does not end: what is shown of it by now, and what is kept back for its rest to come.
+
+        It is cut where no secret lies: of one that has only begun, the end would be shown as it is. What seems to be
+        one and takes too much room is none.
+        """
+        end = len(line) - LONGEST_SECRET
+        if in_key:  # all of it is taken out at its end; all that matters is whether the key ends in it
+            return "", (_KEY_ENDS if _KEY_ENDS in line else "") + line[end:]
+        cut = end
+        for begin, after in sorted(self._secrets_in(line), reverse=True):
+            cut = begin if begin < cut <= after else cut
+        cut = cut if len(line) - cut <= LONGEST_OPEN_LINE else end
+        return self.text(line[:cut]), line[cut:]
+
+    def _secrets_in(self, text: str) -> Iterator[tuple[int, int]]:
+        """Where each secret begins and ends."""
+        known = (re.compile(re.escape(value)) for value, _ in self._known if value in text)
+        for pattern in (*known, *(pattern for hint, pattern in SHAPES if hint in text)):
+            yield from (found.span() for found in pattern.finditer(text))
 
     def _line(self, line: str, *, in_key: bool) -> tuple[bool, str]:
         """Whether the next line is still inside of a private key, and what is shown of this one."""
