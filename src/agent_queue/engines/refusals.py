@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from agent_queue.core.outcome import Broke, Failure, Held
@@ -120,7 +120,8 @@ def _wait(text: str, now: datetime) -> datetime | None:
     if not found:
         return None
     parts = {f"{unit.lower()}s": int(number) for number, unit in _PART.findall(found[1])}
-    return now + timedelta(**parts)
+    # In UTC: in local time five hours may be four or six, when the clocks change on the way.
+    return (now.astimezone(UTC) + timedelta(**parts)).astimezone(now.tzinfo)
 
 
 def _zone(name: str | None, now: datetime) -> tzinfo | None:
