@@ -48,6 +48,8 @@ class EchoingEvents:
         self._unsettled_at: float | None = None
         self._look_at_all = auto
         self._noting = False
+        self._looked_for: tuple[dict[JobId, Stage], bool] = {}, False
+        """What the look that was begun last is to take in."""
         self._calling = False
         self._tell_at: float | None = 0.0
         """Epoch seconds; None when nothing waits."""
@@ -104,8 +106,8 @@ class EchoingEvents:
         """Start what is due and does not run yet."""
         clock = self._desk.clock
         now = clock.now().timestamp()
-        if self._auto and not self._noting and (self._look_at_all or self._ready(clock.monotonic())):
-            moved, whole = dict(self._moved), self._look_at_all
+        if self._auto and not self._noting and self._ready(clock.monotonic()):
+            moved, whole = self._looked_for = dict(self._moved), self._look_at_all
             self._moved.clear()
             self._look_at_all, self._unsettled_at = False, None
             self._noting = True
@@ -122,7 +124,8 @@ class EchoingEvents:
             self._inner.beside(PULL, self._pull)
 
     def _ready(self, now: float) -> bool:
-        return bool(self._moved) and (self._unsettled_at is None or self._unsettled_at <= now)
+        due = self._unsettled_at is None or self._unsettled_at <= now
+        return due and (self._look_at_all or bool(self._moved))
 
     def _next_s(self) -> float | None:
         """Seconds until something is to be begun; None when that is up to what comes."""
@@ -185,6 +188,9 @@ class EchoingEvents:
         self._noting = False
         if isinstance(value, BaseException):
             self._complain("cannot note what items wait for", value)
+            moved, whole = self._looked_for
+            self._moved, self._look_at_all = {**moved, **self._moved}, self._look_at_all or whole
+            self._unsettled_at = self._desk.clock.monotonic() + OVERLAP_S
             return
         waiting, again = value
         self._moved = {**again, **self._moved}
