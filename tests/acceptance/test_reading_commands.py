@@ -309,6 +309,15 @@ def test_the_same_id_twice_is_said(aq: Aq, queue: Path, jobs: Jobs) -> None:
     assert [bool(rows[name]["invalid"]) for name in ("OTHER", "other")] == [False, True]
 
 
+@pytest.mark.parametrize("stage", ["building", "review", "testing"])
+def test_the_copy_in_the_inbox_is_the_duplicate_whatever_its_case(aq: Aq, queue: Path, stage: str) -> None:
+    for name, place in (("Twin", stage), ("twin", "inbox"), ("same", stage), ("same", "inbox")):
+        (queue / place / f"{name}.md").write_text("---\nengine: shell\ncwd: /\n---\ntrue\n")
+    rows = aq("status", "--json").json()["jobs"]
+    assert {(row["stage"], row["id"]) for row in rows if row["invalid"]} == {("inbox", "twin"), ("inbox", "same")}
+    assert aq("show", "same", "--json").json()["stage"] == stage
+
+
 def test_only_what_the_cache_does_not_know_needs_a_parser(aq: Aq, jobs: Jobs) -> None:
     jobs.add("job", "true")
     aq("status")

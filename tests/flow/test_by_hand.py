@@ -40,7 +40,23 @@ def test_a_running_job_whose_file_is_deleted_leaves_nothing_behind(world: World)
     world.at(10, lambda: world.machine.remove(Stage.BUILDING, "a.md"))
     report = world.supervise()
     assert report is not None
+    assert world.processes.stopped(world.starts()[0].folder) == "by_hand"
     assert world.queue.job(world.starts()[0].env["AQ_JOB_ID"]) is None  # type: ignore[arg-type]
+    assert world.lies_free("a")
+
+
+@pytest.mark.parametrize("target", OTHERS)
+def test_what_was_dragged_away_while_nobody_looked_is_stopped_by_the_next_supervisor(
+    world: World, target: Stage
+) -> None:
+    world.add()
+    world.will("a", Script(after_s=1000, stop_code=0))
+    world.signal(10, "SIGHUP")
+    world.supervise(once=False)
+    world.machine.move("a.md", Stage.BUILDING, target)
+    world.supervise()
+    assert world.processes.stopped(world.starts()[0].folder) == "by_hand"
+    assert world.way()[:2] == ["begin", "by_hand"]
     assert world.lies_free("a")
 
 

@@ -124,6 +124,16 @@ def test_a_move_first_finishes_what_a_crash_cut_short(world: World) -> None:
     assert world.stage() is Stage.BUILDING
 
 
+def test_a_move_by_hand_while_nobody_looked_comes_first_in_the_journal(world: World) -> None:
+    world.add(verify="true")
+    world.will("a", Script())
+    world.supervise()
+    world.machine.move("a.md", Stage.TESTING, Stage.REVIEW)
+    requests.promote(world.tools(world.queue), A)
+    requests.ship(world.tools(world.queue), A)
+    assert world.way()[-3:] == ["by_hand", "promote", "ship"]
+
+
 def test_a_move_of_a_file_that_is_gone_says_so(world: World) -> None:
     with world.caller() as tools, pytest.raises(UsageError, match="no job is called a"):
         requests.reject(tools, A)

@@ -112,6 +112,8 @@ class Changes:
     """Ids that no longer wait in the inbox."""
     by_hand: Sequence[Job] = ()
     """Jobs that a person moved, in their new place, already journaled."""
+    vanished: Sequence[JobId] = ()
+    """Jobs that lay in building or review, and whose file lies nowhere any more."""
     look_again_s: float | None = None
     """When a file that is still being written should be looked at again."""
 

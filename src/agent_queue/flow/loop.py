@@ -160,6 +160,8 @@ class Loop:
             self._waiting.drop(job)
         for moved in changes.by_hand:
             self._dragged(moved)
+        for job in changes.vanished:
+            self._runs.take_away(job, "its file was removed")
         self._look_again = None if changes.look_again_s is None else now + changes.look_again_s
 
     def _dragged(self, job: Job) -> None:
@@ -167,11 +169,10 @@ class Loop:
         self._got_on(job)
         active = self._runs.get(job.id)
         if active is None:
+            self._runs.stop_unwatched(job)
             self._take_up(job.id)
-        elif not active.taken and active.run.job.stage is not job.stage:
-            active.taken = True
-            self._tools.tell(f"{job.id}: moved by hand to {job.stage}; stopping what runs for it")
-            self._runs.ask_stop([active], StopReason.BY_HAND)
+        elif active.run.job.stage is not job.stage:
+            self._runs.take_away(job.id, f"moved by hand to {job.stage}")
 
     def _got_on(self, job: Job) -> None:
         """Look again at the jobs that wait for this one, when it lies where that may be enough."""

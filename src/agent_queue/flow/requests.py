@@ -135,6 +135,8 @@ def held(queue: Queue, job: JobId) -> Iterator[Job]:
         found = _found(queue, job)
         if found.past.unfinished and found.stage is found.past.origin and queue.finish(found):
             found = _found(queue, job)
+        if (by_hand := lifecycle.by_hand(found)) is not None and queue.settle([by_hand]):
+            found = _found(queue, job)  # a person's `mv` while no supervisor lived comes first in the journal
         yield found
     finally:
         lock.close()

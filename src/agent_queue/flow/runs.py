@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent_queue.core.job import JobId, Stage
-from agent_queue.core.lifecycle import Move
+from agent_queue.core.lifecycle import Job, Move
 from agent_queue.core.outcome import StopReason
 from agent_queue.core.recovery import Repair
 from agent_queue.flow.run_one import work
@@ -98,11 +98,32 @@ class Runs:
     def ask_stop(self, runs: Iterable[Active], why: StopReason) -> None:
         """Have the agents or verifies of these runs stopped by their shims."""
         for active in runs:
-            folder = run_folder(self._tools, active.run.job)
-            if active.run.job.stage is not Stage.REVIEW:
-                ask_stop(self._tools, folder, why)
-            elif path := current(folder):
-                self._tools.processes.ask_stop(path, why)
+            self._stop(active.run.job, why)
+
+    def take_away(self, job: JobId, how: str) -> None:
+        """A person took the file of a job: what runs for it is stopped, and its end is not ours to settle."""
+        active = self._active.get(job)
+        if active is not None and not active.taken:
+            active.taken = True
+            self._tools.tell(f"{job}: {how}; stopping what runs for it")
+            self.ask_stop([active], StopReason.BY_HAND)
+
+    def stop_unwatched(self, job: Job) -> None:
+        """Stop what still runs for a job that a person dragged out of work while no supervisor lived."""
+        origin = job.past.stage
+        if origin in (Stage.BUILDING, Stage.REVIEW) and origin is not job.stage and job.past.run:
+            self._stop(Job(id=job.id, stage=origin, past=job.past), StopReason.BY_HAND, once=True)
+
+    def _stop(self, job: Job, why: StopReason, *, once: bool = False) -> None:
+        """`once` leaves alone what was told to stop before."""
+        folder, processes = run_folder(self._tools, job), self._tools.processes
+        path = current(folder) if job.stage is Stage.REVIEW else folder.path
+        if not path or (once and processes.stopped(path) is not None):
+            return
+        if job.stage is Stage.REVIEW:
+            processes.ask_stop(path, why)
+        else:
+            ask_stop(self._tools, folder, why)
 
     def _step(self, job: JobId, value: Any) -> Move | None:
         active = self._active.get(job)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from agent_queue.core.job import JobId
+from agent_queue.core.job import JobId, Stage
 from agent_queue.system.layout import SUFFIX
 
 if TYPE_CHECKING:
@@ -10,22 +10,26 @@ if TYPE_CHECKING:
 
     from agent_queue.core.board import Row
 
-Place = tuple[str, str]
-"""A stage, and a job's id there."""
+Place = tuple[str, str, bool]
+"""A stage, a job's id there, and whether that is where its journal says it lies."""
 
 
 def mark_duplicates(rows: "list[Row]") -> None:
-    """An id names one job. Of several files the job is the one that lies where the journal says, else the first."""
+    """An id names one job, in upper or lower case.
+
+    Of several files the job is the one that lies where its journal says, else the first that is not in the inbox.
+    """
     places: dict[str, list[Place]] = {}
     for row in rows:
-        places.setdefault(row["id"].casefold(), []).append((row["stage"], row["id"]))
+        places.setdefault(row["id"].casefold(), []).append((row["stage"], row["id"], row["stage"] == row["lies"]))
     for row in rows:
-        same = [*places[row["id"].casefold()], *((stage, row["id"]) for stage in row["also"])]
+        also = ((stage, row["id"], stage == row["lies"]) for stage in row["also"])
+        same = [*places[row["id"].casefold()], *also]
         if len(same) == 1 or row["invalid"]:
             continue
         mine = (row["stage"], row["id"])
-        if mine != next((place for place in same if place[0] == row["lies"]), same[0]):
-            others = ", ".join(f"{stage}/{name}{SUFFIX}" for stage, name in same if (stage, name) != mine)
+        if mine != min(same, key=lambda place: (not place[2], place[0] == Stage.INBOX))[:2]:
+            others = ", ".join(f"{stage}/{name}{SUFFIX}" for stage, name, _ in same if (stage, name) != mine)
             row["invalid"] = f"{row['id']}{SUFFIX}: duplicate id: also in {others}; rename one of them"
 
 

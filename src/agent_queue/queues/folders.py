@@ -80,8 +80,9 @@ class FolderQueue:
         past = self.past(job)
         if past.unfinished and past.origin in found and past.stage in found and self._same(job, found):
             return Job(id=job, stage=past.origin, past=past)  # linked, not yet unlinked: a move to finish
-        stage = past.stage if past.stage in found else found[0]
-        return Job(id=job, stage=stage or found[0], past=past)
+        elsewhere = next((stage for stage in found if stage is not Stage.INBOX), found[0])
+        stage = past.stage if past.stage in found else None
+        return Job(id=job, stage=stage or elsewhere, past=past)
 
     def _same(self, job: JobId, stages: Sequence[Stage]) -> bool:
         """True when the files of this id are one file under several names."""

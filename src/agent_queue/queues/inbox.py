@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from agent_queue.core.errors import AqError
-from agent_queue.core.job import JobId, Stage
+from agent_queue.core.job import FINAL, JobId, Stage
 from agent_queue.core.lifecycle import Job, by_hand
 from agent_queue.core.meaning import Meaning
 from agent_queue.core.names import Names
 from agent_queue.core.schedule import Waiting
 from agent_queue.ports import Changes, FileChange, Invalid, Queue
-from agent_queue.queues.examine import bad_name, circular_jobs, job_name, waiting_or_invalid
+from agent_queue.queues.examine import as_left, bad_name, circular_jobs, job_name, waiting_or_invalid
+from agent_queue.queues.vanished import Vanished
 from agent_queue.system.layout import SUFFIX, Layout
 
 SETTLED_S = 0.2
@@ -32,6 +33,7 @@ class Inbox:
         self._waiting: dict[JobId, Waiting] = {}
         self._invalid: dict[str, Invalid] = {}
         self._unsettled: dict[str, tuple[int, int, float]] = {}
+        self._vanished = Vanished()
         self._returned: list[str] = []
         """Files that we moved into or out of the inbox since the last look: whole, and not to be waited for."""
         self._folder_times: dict[Stage, int] = {}
@@ -60,8 +62,8 @@ class Inbox:
             self._handle(path, found, whole=False)
         self._started = True
         return Changes(
-            waiting=found.waiting, gone=found.gone, by_hand=found.by_hand,
-            look_again_s=SETTLED_S if self._unsettled else None,
+            waiting=found.waiting, gone=found.gone, by_hand=found.by_hand, vanished=self._vanished.for_good(),
+            look_again_s=SETTLED_S if self._unsettled or self._vanished else None,
         )  # fmt: skip
 
     def moved(self, job: JobId, origin: Stage, target: Stage) -> None:
@@ -134,9 +136,9 @@ class Inbox:
 
     def _settle_in(self, path: str, job: JobId, stage: Stage, found: "_Found") -> None:
         """A file lies in a stage: explain how it came there, and take it in where it waits."""
-        fresh_final = not self._started and stage in (Stage.SHIPPED, Stage.FAILED)
-        told = len(found.by_hand)
-        if not fresh_final and not self._explained(job, stage, found):
+        self._vanished.back(job)
+        told, final = len(found.by_hand), not self._started and stage in FINAL
+        if not (final and as_left(path, self._layout.journal(job))) and not self._explained(job, stage, found):
             self._unsettled[path] = (-1, -1, 0.0)
             return
         if self._started and stage is not Stage.INBOX and len(found.by_hand) == told:
@@ -217,6 +219,8 @@ class Inbox:
         self._invalid.pop(path, None)
         if self._places.get(job.casefold()) == (job, stage):
             del self._places[job.casefold()]
+            if stage in (Stage.BUILDING, Stage.REVIEW):
+                self._vanished.away(job)
             self._look_at(self._names.rivals(job))
             copies = [other for other, it in self._invalid.items() if job_name(it.name.casefold()) == job.casefold()]
             self._unsettled.update(dict.fromkeys(copies, (-1, -1, 0.0)))  # one of them may be the job now

@@ -13,6 +13,7 @@ from agent_queue.ports import Queue
 from agent_queue.testing.machine import SUFFIX, Machine, place
 
 AGAIN_S = 0.2
+IN_WORK = (place(Stage.BUILDING, ""), place(Stage.REVIEW, ""))
 
 
 def stem_of(name: str) -> str | None:
@@ -55,9 +56,11 @@ class Look:
                     again = True
                 elif stage is Stage.INBOX:
                     self._examine(path, name, job, waiting)
+        away = (path for name, path in self._places.items() if name not in places and path.startswith(IN_WORK))
         changes = Changes(
             waiting=[row for job, row in waiting.items() if self._waiting.get(job) != row],
             gone=[job for job in self._waiting if job not in waiting],
+            vanished=[JobId(path.rpartition("/")[2].removesuffix(SUFFIX)) for path in away],
             by_hand=moved, look_again_s=AGAIN_S if again else None,
         )  # fmt: skip
         self._places, self._waiting, self._started = places, waiting, True

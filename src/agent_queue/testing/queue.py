@@ -123,7 +123,8 @@ class MemoryQueue:
         found, past = self._stages(job), self.past(job)
         if not found:
             return None
-        return Job(id=job, stage=past.stage if past.stage in found else found[0], past=past)
+        elsewhere = next((stage for stage in found if stage is not Stage.INBOX), found[0])
+        return Job(id=job, stage=past.stage if past.stage in found else elsewhere, past=past)
 
     def file(self, job: JobId) -> JobFile:
         found = self.job(job)

@@ -44,6 +44,7 @@ def looked(queue: Queue, files: Sequence[FileChange] | None = None) -> Changes:
         waiting=tuple(row for changes in found for row in changes.waiting),
         gone=tuple(job for changes in found for job in changes.gone),
         by_hand=tuple(job for changes in found for job in changes.by_hand),
+        vanished=tuple(job for changes in found for job in changes.vanished),
     )
 
 

@@ -146,6 +146,27 @@ class LookRules(QueueRules):
         assert looked(queue, [FileChange("")]) == Changes()
         assert looked(self.make()).by_hand == ()
 
+    @pytest.mark.parametrize("target", [stage for stage in Stage if stage is not Stage.BUILDING])
+    def test_a_move_by_hand_while_nobody_looked_is_explained_by_the_next_look(
+        self, queue: Queue, target: Stage
+    ) -> None:
+        self.put(queue, A)
+        self.built(queue, A)
+        self.person().move(f"{A}.md", Stage.BUILDING, target)
+        changes = looked(self.make())
+        assert [(job.id, job.stage) for job in changes.by_hand] == [(A, target)]
+        assert (queue.past(A).kind, queue.past(A).stage) == (Kind.BY_HAND, target)
+
+    @pytest.mark.parametrize("stage", [Stage.BUILDING, Stage.REVIEW])
+    def test_a_file_that_is_removed_from_work_is_told_once(self, queue: Queue, stage: Stage) -> None:
+        self.put(queue, A)
+        self.built(queue, A)
+        if stage is Stage.REVIEW:
+            self.carry(queue, decide(self.found(queue, A), Done(), Policy(), NOW, 0))
+        looked(queue)
+        assert looked(queue, [self.person().remove(stage, f"{A}.md")]) == Changes(vanished=(A,))
+        assert looked(queue, [FileChange("")]) == Changes()
+
     def test_a_move_by_hand_into_work_is_explained(self, queue: Queue) -> None:
         self.put(queue, A)
         self.carry(queue, decide(self.built(queue, A), Done(), Policy(), NOW, 0))
