@@ -10,6 +10,7 @@ import click
 
 from agent_queue import __version__
 from agent_queue.cli.errors import exit_code_of
+from agent_queue.core.errors import EXIT_OK
 
 COMMANDS = {
     "init": "make a queue",
@@ -68,6 +69,12 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # click would end with 1, but whoever reads has had enough, as `head` has
+            raise click.exceptions.Exit(EXIT_OK) from None
+
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         name = args[0] if args else ""
         if name and not name.startswith("-") and name not in COMMANDS:
@@ -105,11 +112,11 @@ def main() -> NoReturn:
         code = exit_code_of(error)
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_RDWR), sys.stdout.fileno())
+        sys.stderr.flush()
+    except (BrokenPipeError, ValueError):
+        pass  # nobody reads it any more; os._exit drops what is left
     except OSError as error:
         code = exit_code_of(error)
-    sys.stderr.flush()
     # Not sys.exit: to take thousands of objects apart just before the end takes 8 ms, a tenth of a short command.
     os._exit(code if isinstance(code, int) else 0)
 

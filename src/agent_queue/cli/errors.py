@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 
 import click
 
@@ -40,9 +41,10 @@ def exit_code_of(error: BaseException) -> int:
 
 def say(text: str, hint: str = "") -> None:
     """An error, and what to do next."""
-    click.echo(f"aq: {text}", err=True)
-    if hint:
-        click.echo(f"    {hint}", err=True)
+    with suppress(OSError):
+        click.echo(f"aq: {text}", err=True)
+        if hint:
+            click.echo(f"    {hint}", err=True)
 
 
 def _unexpected(error: BaseException) -> int:

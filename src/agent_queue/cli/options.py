@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -44,8 +45,9 @@ def emit(as_json: bool, value: dict[str, Any], lines: Iterable[str]) -> None:
 
 
 def chatter(text: str) -> None:
-    """Something to know while it works: never data, so it goes to stderr."""
-    click.echo(text, err=True)
+    """Something to know while it works: never data, so it goes to stderr. A reader who left ends no work."""
+    with suppress(OSError):
+        click.echo(text, err=True)
 
 
 def on_terminal() -> bool:
