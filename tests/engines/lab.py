@@ -176,6 +176,10 @@ class Lab:
         found = json.loads(self.aq("status", "--json"))["supervisor"]
         return found and int(found["pid"])
 
+    def lanes(self) -> list[dict[str, Any]]:
+        """The lanes that `aq status` calls parked."""
+        return list(json.loads(self.aq("status", "--json"))["lanes"])
+
     def agent(self, job: str) -> int:
         """The agent's process, by its run's record."""
         return int(json.loads((self.root / "runs" / job / "1" / "run.json").read_text())["pid"])

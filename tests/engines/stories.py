@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from agent_queue.core.lanes import PAUSES, Cause
+
 from .lab import Lab, until
 from .model_server import FINAL, HELLO
 
@@ -188,21 +190,56 @@ class AgentStories:
         assert lab.work(job) == WORK
         assert len(lab.asked()) == 3
 
-    @pytest.mark.parametrize(
-        ("mode", "failure", "result"),
-        [
-            ("bad_key", "auth", "auth_failed"),
-            ("rate_limited", "rate_limited", "crash"),
-            ("overloaded", "overloaded", "crash"),
-            ("err500", "overloaded", "crash"),
-            ("context", "context", "context"),
-            ("credit", "quota", "crash"),
-        ],
-    )
-    def test_a_refusal_of_the_service_is_named(self, lab: Lab, mode: str, failure: str, result: str) -> None:
+    @pytest.mark.parametrize(("mode", "failure", "result"), [("bad_key", "auth", "auth_failed"), ("context",) * 3])
+    def test_a_refusal_that_no_wait_would_mend_fails_the_job(
+        self, lab: Lab, mode: str, failure: str, result: str
+    ) -> None:
         lab.serve(mode)
         job = lab.add()
         lab.aq("run", "--once", code=1)
         assert lab.stage(job) == "failed"
-        assert (lab.state(job)["failure"], lab.state(job)["result"]) == (failure, result)
+        state = lab.state(job)
+        assert (state["failure"], state["result"], state["attempts"]) == (failure, result, 1)
+        assert lab.lanes() == []
         assert len(lab.asked()) <= 6
+
+    @pytest.mark.parametrize(
+        ("mode", "failure", "cause"),
+        [
+            ("rate_limited", "rate_limited", Cause.RATE),
+            ("overloaded", "overloaded", Cause.OVERLOAD),
+            ("err500", "overloaded", Cause.OVERLOAD),
+            ("credit", "quota", Cause.QUOTA),
+        ],
+    )
+    def test_what_is_the_services_fault_holds_the_job_until_it_is_well(
+        self, lab: Lab, mode: str, failure: str, cause: Cause
+    ) -> None:
+        """It comes with work half done: the lane is parked for a while, nothing is charged, and nothing is lost."""
+        lab.serve(f"{mode}@2")
+        job = lab.add()
+        lab.aq("run", "--once", code=75)
+        assert lab.stage(job) == "inbox"
+        (hold,) = (entry for entry in lab.history(job) if entry.get("move") == "hold")
+        told = {key: hold[key] for key in ("result", "failure", "attempts", "lane")}
+        assert told == {"result": "held", "failure": failure, "attempts": 0, "lane": lab.engine}
+        (lane,) = lab.lanes()
+        assert (lane["engine"], lane["reason"]) == (lab.engine, cause.value)
+        assert lane["parked_until"] == pytest.approx(hold["next_eligible"], abs=0.01)
+        shortest, _ = PAUSES[cause]
+        assert shortest <= lane["parked_until"] - lab.state(job)["ended_at"] < shortest * 1.25 + 5
+        assert lab.work(job) == {"README.md": "a repository", "hello.txt": HELLO}
+        self.assert_cost(lab, job)
+        calls = len(lab.asked())
+        assert calls <= 7
+        lab.aq("run", "--once", code=75)
+        assert len(lab.asked()) == calls, "a parked lane starts nothing"
+
+        lab.serve("ok")
+        lab.aq("resume", lab.engine)
+        lab.aq("run", "--once")
+        assert (lab.stage(job), lab.lanes()) == ("review", [])
+        assert (lab.state(job)["run"], lab.state(job)["attempts"]) == (2, 1)
+        assert lab.work(job) == WORK
+        runs = [entry for entry in lab.history(job) if entry["event"] == "ended"]
+        assert {key: sum(run[key] for run in runs) for key in lab.charged()} == lab.charged()

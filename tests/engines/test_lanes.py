@@ -1,4 +1,4 @@
-"""Two real agent programs, one of which is at its usage limit."""
+"""Real agent programs whose service is at its limit, or asks to slow down, and gets well by itself."""
 
 import json
 import time
@@ -10,6 +10,7 @@ import pytest
 from .conftest import claude_settings, codex_settings, laboratory
 from .lab import Lab, until
 from .model_server import HELLO, ModelServer
+from .stories import WORK
 
 pytestmark = pytest.mark.engines
 
@@ -34,8 +35,7 @@ def test_a_usage_limit_on_claude_while_codex_works(lab: Lab, service: ModelServe
     lab.engine = "codex"
     theirs = [lab.add(), lab.add()]
     supervisor = lab.supervise("--wait", "10m")
-    until(lambda: json.loads(lab.aq("status", "--json"))["lanes"], seconds=SOON_S)
-    (lane,) = json.loads(lab.aq("status", "--json"))["lanes"]
+    (lane,) = until(lab.lanes, seconds=SOON_S)
     assert (lane["engine"], lane["parked_until"], lane["reason"]) == ("claude", reset, "usage limit")
     until(lambda: {lab.stage(job) for job in theirs} == {"review"}, seconds=SOON_S)
     assert time.time() < reset, "codex works while claude may not"
@@ -50,3 +50,20 @@ def test_a_usage_limit_on_claude_while_codex_works(lab: Lab, service: ModelServe
     places = [json.loads((lab.root / "runs" / held / run / "place.json").read_text())["place"]["cwd"] for run in "12"]
     assert places[0] == places[1]
     assert lab.work(held)["copy.txt"] == HELLO
+
+
+def test_a_service_that_asks_to_slow_down_and_then_does_not(lab: Lab) -> None:
+    """The program gives up after its second try; the queue asks again when the pause is over, by itself."""
+    lab.serve("rate_limited@2-3")
+    job = lab.add()
+    supervisor = lab.supervise("--wait", "10m")
+    (lane,) = until(lab.lanes, seconds=SOON_S)
+    assert lane["reason"] == "asked to slow down"
+    assert supervisor.wait(timeout=120) == 0
+    assert [call["outcome"] for call in lab.asked()] == ["answered", "refused", "refused", *["answered"] * 3]
+    assert lab.stage(job) == "review"
+    assert (lab.state(job)["run"], lab.state(job)["attempts"]) == (2, 1)
+    began = [entry["started_at"] for entry in lab.history(job) if entry["event"] == "started"]
+    assert 0 <= began[1] - lane["parked_until"] < 1
+    assert lab.lanes() == []
+    assert lab.work(job) == WORK

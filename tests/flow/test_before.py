@@ -116,6 +116,16 @@ def test_a_failure_is_told_also_after_a_hold(world: World) -> None:
     assert "    red\n" in told
 
 
+def test_what_the_service_broke_is_not_told_as_a_failure_of_the_run(world: World) -> None:
+    world.add()
+    world.will("a", *[Script(output=b"broke rate_limited slow\n")] * 2)
+    world.supervise(wait_s=3600)
+    told = preface(world, 3)
+    assert "Run 2 was broken off, by no fault of its own" in told
+    assert "Run 1" not in told
+    assert "rate_limited" not in told
+
+
 def test_a_busy_workspace_that_was_never_made_is_told(world: World) -> None:
     world.add()
     world.workspaces.refusals["open"] = BusyError("somebody is there")

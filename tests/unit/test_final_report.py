@@ -60,6 +60,12 @@ def test_a_job_without_a_branch_or_a_failure_has_a_report_too() -> None:
     assert "No reason is known." in text
 
 
+def test_a_job_held_for_too_long_is_told_what_for_and_what_to_do() -> None:
+    text = final_report(found(failure=Failure.QUOTA, result=Result.HELD_TOO_LONG), [])
+    assert f"- {ADVICE[Failure.QUOTA]}" in text
+    assert "`max_hold`" in text
+
+
 def test_of_a_hundred_runs_the_latest_are_told() -> None:
     history = [entry for run in range(1, 101) for entry in (begin(run), end("hold", result="held"))]
     text = final_report(found(reasons={}), history)

@@ -77,6 +77,7 @@ def test_what_is_the_lanes_fault_holds_the_job_for_a_time_that_grows(kind: Failu
         lane, outcome = judged("claude", lane, Broke(kind=kind, reason="no"), ended(at=at, took_s=1), 3)
         assert isinstance(outcome, Held)
         assert (outcome.lane, outcome.known_reset, outcome.until.timestamp()) == ("claude", False, lane.until)
+        assert outcome.failure is kind
         waits.append(lane.until - AT - at)
         at = lane.until - AT + 2
     assert waits == pytest.approx([min(first * 2**number, longest) for number in range(12)])

@@ -368,5 +368,14 @@ def test_the_lane_is_held_and_the_job_is_not_blamed() -> None:
     assert (move.result, move.failure, move.reason) == (Result.HELD, None, "usage limit")
 
 
+def test_what_broke_the_lane_is_journaled_and_not_charged() -> None:
+    slow = replace(LIMIT, failure=Failure.RATE_LIMITED, known_reset=False)
+    entry = decide(at(Stage.BUILDING, attempts=1), slow, Policy(), NOW, 0.0).entry()
+    assert (entry["result"], entry["failure"], entry["attempts"]) == ("held", "rate_limited", 0)
+    since = NOW.timestamp() - Policy().max_hold_s
+    given_up = decide(at(Stage.BUILDING, attempts=1, held_since=since), slow, Policy(), NOW, 0.0)
+    assert (given_up.result, given_up.failure) == (Result.HELD_TOO_LONG, Failure.RATE_LIMITED)
+
+
 def test_every_fault_has_a_failure() -> None:
     assert {rule.fault for rule in FAILURES.values()} == set(Fault)

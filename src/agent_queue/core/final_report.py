@@ -110,7 +110,7 @@ def _places(found: Finished) -> Iterator[str]:
 def _advice(found: Finished) -> Iterator[str]:
     if found.failure is not None:
         yield f"- {ADVICE[found.failure]}"
-    elif found.result is Result.HELD_TOO_LONG:
+    if found.result is Result.HELD_TOO_LONG:
         yield "- Mend what held it, see the reason; then `aq resume ENGINE`. `max_hold` says how long a job is held."
     yield f"- `aq logs {found.job}` says what the agent did; `aq show {found.job}` tells everything about the job."
     yield f"- `aq requeue {found.job}` runs it again on the work that is there; `--fresh` begins anew."

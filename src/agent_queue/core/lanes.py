@@ -172,7 +172,8 @@ def _parked(lane: Lane, cause: Cause, ended: Ended) -> Lane:
 
 def _held(name: str, lane: Lane, broke: Broke, ended: Ended) -> Held:
     until = datetime.fromtimestamp(lane.until, ended.now.tzinfo)
-    return Held(reason=broke.reason, lane=name, until=until, known_reset=lane.cause is Cause.LIMIT)
+    known = lane.cause is Cause.LIMIT
+    return Held(reason=broke.reason, lane=name, until=until, known_reset=known, failure=broke.kind)
 
 
 def passed_over(lane: Lane, now: float, waiting: Iterable[str]) -> frozenset[str]:

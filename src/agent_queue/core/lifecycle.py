@@ -63,10 +63,10 @@ def _held(job: Job, held: Held, policy: Policy, now: datetime) -> Move:
     since = job.past.held_since or now.timestamp()
     if not held.known_reset and now.timestamp() - since >= policy.max_hold_s:
         reason = f"held for {(now.timestamp() - since) / 3600:.1f} h, and no end in sight: {held.reason}"
-        return _move(Kind.FAIL, job, Stage.FAILED, result=Result.HELD_TOO_LONG, reason=reason)
+        return _move(Kind.FAIL, job, Stage.FAILED, result=Result.HELD_TOO_LONG, failure=held.failure, reason=reason)
     return _move(
         Kind.HOLD, job, Stage.INBOX, attempts=max(job.past.attempts - 1, 0), result=Result.HELD, reason=held.reason,
-        next_eligible=held.until.timestamp() if held.until > now else 0.0, lane=held.lane,
+        next_eligible=held.until.timestamp() if held.until > now else 0.0, lane=held.lane, failure=held.failure,
         held_since=since if not held.known_reset else 0.0 if held.lane else job.past.held_since,
     )  # fmt: skip
 

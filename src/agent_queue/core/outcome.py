@@ -104,6 +104,8 @@ class Held:
     until: datetime
     known_reset: bool = True
     """False: `until` is when to try again, and nobody knows when the reason for the hold ends."""
+    failure: Failure | None = None
+    """What broke, where that is the lane's fault: it is journaled, and the job is not charged for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

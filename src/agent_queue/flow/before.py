@@ -84,8 +84,9 @@ def _last(run: Run, tools: Tools, number: int, folder: RunFolder) -> LastRun:
     result = _named(Result, past.state.get("result") if latest else record.get("result"))
     verify = current(folder)
     passed = record.get("kind") == "done"
+    held = record.get("kind") == "held"  # what broke was its engine, and none of its doing
     return LastRun(
-        run=number, result=result, failure=_named(Failure, record.get("failure")),
+        run=number, result=result, failure=None if held else _named(Failure, record.get("failure")),
         stopped=tools.processes.stopped(verify or folder.path), exit=tools.processes.exit(folder.path),
         started=opened_in(folder) is not None, put_back=latest and past.attempts == 1 and result not in PASSING,
         verify_output=folder.tail("verify.log", TAIL).decode(errors="replace") if verify and not passed else "",
