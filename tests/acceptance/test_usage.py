@@ -120,7 +120,8 @@ def test_read_log_takes_side_files_by_what_is_in_them(aq: Aq, tmp_path: Path) ->
         ("qwen/err500", 0, "broke", "overloaded"), ("gemini/ctx", 144, "broke", "context"),
         ("claude/ratelimit", 1, "broke", "rate_limited"), ("claude/max_turns", 1, "broke", "max_turns"),
         ("claude/max_budget", 1, "broke", "budget"), ("claude/no_yolo", 0, "broke", "no_permission"),
-        ("claude/int_tool", 0, "broke", "interrupted"), ("codex/term_tool", -15, "broke", "interrupted"),
+        ("codex/int_tool", 1, "broke", "interrupted"), ("claude/int_tool", 0, "broke", "interrupted"),
+        ("codex/term_tool", -15, "broke", "interrupted"),
         ("opencode/credit", 1, "broke", "quota"), ("gemini/cut_once", 1, "broke", "crash"),
     ],
 )  # fmt: skip

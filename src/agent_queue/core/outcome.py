@@ -93,6 +93,8 @@ class Broke:
     reason: str
     fingerprint: str = ""
     """A hash of how it failed and on what tree, '' when nobody asks."""
+    interrupted: bool = False
+    """Its program says, or ends as if, somebody broke it off: it did not break by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Claude Code (`claude`), npm @anthropic-ai/claude-code; the facts are of 2.1.197."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,8 @@ from agent_queue.ports import Assignment, Command, Ending, Event, EventKind, Hos
 
 _TYPES = frozenset(("system", "assistant", "user", "result", "rate_limit_event", "stream_event"))
 _EDITS = frozenset(("Write", "Edit", "MultiEdit", "NotebookEdit"))
+_INTERRUPTED = "[Request interrupted by user"
+"""What it tells the model when somebody breaks it off; no user speaks while it works for `aq`."""
 _STOPS = {"error_max_turns": Failure.MAX_TURNS, "error_max_budget_usd": Failure.BUDGET}
 
 
@@ -82,6 +85,7 @@ class ClaudeReader(JsonReader):
         self._edits: set[str] = set()
         self._reset: int | None = None
         self._last_text = ""
+        self._interrupted = False
         self._end: Json = {}
 
     def own(self, event: Json) -> bool:
@@ -125,7 +129,10 @@ class ClaudeReader(JsonReader):
         if end.get("is_error") is True or subtype.startswith("error"):
             status = count(end, "api_error_status") or None
             reset = self._limited(text, ending.now) if status == 429 or "limit" in text else None
-            return refusals.held(text, Claude.name, reset) if reset else refusals.broke(text, status)
+            if reset:
+                return refusals.held(text, Claude.name, reset)
+            aborted = self._interrupted or words(end, "terminal_reason").startswith("aborted")
+            return replace(refusals.broke(text, status), interrupted=aborted)
         self.denied = bool(items(end, "permission_denials"))
         return None
 
@@ -173,6 +180,7 @@ class ClaudeReader(JsonReader):
     def _user(self, event: Json) -> Iterable[Event]:
         events: list[Event] = []
         for block in items(event, "message", "content"):
+            self._interrupted |= words(block, "text").startswith(_INTERRUPTED)
             if words(block, "type") != "tool_result":
                 continue
             self.running.discard(words(block, "tool_use_id"))

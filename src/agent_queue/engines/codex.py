@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from agent_queue.core.outcome import Outcome
+from agent_queue.core.outcome import Broke, Failure, Outcome
 from agent_queue.core.usage import Call, CostBasis, Provenance
 from agent_queue.engines import refusals
 from agent_queue.engines.stream import JsonReader, event_in
@@ -68,6 +68,7 @@ class CodexReader(JsonReader):
         super().__init__(
             {
                 "thread.started": self._thread,
+                "turn.started": self._turn,
                 "item.started": self._item,
                 "item.completed": self._item,
                 "error": self._error,
@@ -76,6 +77,7 @@ class CodexReader(JsonReader):
             }
         )
         self._message = ""
+        self._turning = False
         self._thread_so_far: object = None
         self._rollout = Rollout()
 
@@ -109,12 +111,19 @@ class CodexReader(JsonReader):
         self.turns = sum(call.times for call in self._rollout.calls) or self.turns
 
     def problem(self, ending: Ending) -> Outcome | None:
+        """At an interrupt it ends with 1 in the middle of its turn; an error of its own it would tell."""
         text = self._message
+        if self.refused is None and ending.exit.code == 1 and self._turning and not self._plain:
+            return Broke(kind=Failure.CRASH, reason="exit code 1 in its turn, without a word why", interrupted=True)
         reset = refusals.reset_in(text, ending.now) if self.refused and "usage limit" in text else None
         return refusals.held(text, Codex.name, reset) if reset else self.refused
 
     def _thread(self, event: Json) -> Iterable[Event]:
         self.session = identifier(event, "thread_id")
+        return []
+
+    def _turn(self, event: Json) -> Iterable[Event]:  # noqa: ARG002 - that it began is all it tells
+        self._turning = True
         return []
 
     def _item(self, event: Json) -> Iterable[Event]:
@@ -147,13 +156,13 @@ class CodexReader(JsonReader):
         return said(EventKind.NOTE, self._message)
 
     def _failed(self, event: Json) -> Iterable[Event]:
-        self.ended = True
+        self.ended, self._turning = True, False
         self._message = words(event, "error", "message") or "the turn failed"
         self.refused = refusals.broke(self._message)
         return said(EventKind.ERROR, self._message)
 
     def _completed(self, event: Json) -> Iterable[Event]:
-        self.ended, self.refused = True, None
+        self.ended, self._turning, self.refused = True, False, None
         self._thread_so_far = get(event, "usage")
         shown = f"{count(event, 'usage', 'input_tokens'):,} in, {count(event, 'usage', 'output_tokens'):,} out"
         return said(EventKind.RESULT, f"done; the whole thread so far: {shown}")

@@ -118,7 +118,7 @@ class OpenCodeReader(JsonReader):
         text = words(data, "message") or name or "it reports an error and no reason"
         hints = f"{name} {text} {words(data, 'responseBody')}"
         kind = refusals.broke(hints, count(data, "statusCode") or None).kind
-        self.refused = Broke(kind=kind, reason=refusals.reason(text))
+        self.refused = Broke(kind=kind, reason=refusals.reason(text), interrupted=name == "MessageAbortedError")
         return said(EventKind.ERROR, text)
 
 

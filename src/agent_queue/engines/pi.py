@@ -1,6 +1,7 @@
 """pi (`pi`), npm @mariozechner/pi-coding-agent; the facts are of 0.73.1."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from agent_queue.core.outcome import Broke, Failure
@@ -111,7 +112,7 @@ class PiReader(JsonReader):
         if reason in _BROKEN_OFF:
             text = words(message, "errorMessage") or reason
             status = int(text[:3]) if text[:3].isascii() and text[:3].isdigit() else None
-            self.refused = refusals.broke(text, status)
+            self.refused = replace(refusals.broke(text, status), interrupted=reason == "aborted")
             return said(EventKind.ERROR, text)
         self.refused = None
         self._answers.add(_call(words(message, "model"), get(message, "usage")))

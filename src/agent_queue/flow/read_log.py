@@ -45,7 +45,7 @@ def told(outcome: Outcome, exit_: Exit) -> dict[str, Any]:
             kind, name, reason = "done", "ok", ""
         case Broke(kind=failure, reason=reason):
             kind, name = "broke", _CLASSES.get(failure, "crash")
-            if name == "crash" and (_signalled(exit_) or "aborted" in reason):
+            if name == "crash" and (outcome.interrupted or _signalled(exit_)):
                 name = "interrupted"
         case Held(reason=reason, until=until):
             kind, name, reset = "held", "usage_limit", until.astimezone(UTC).isoformat().replace("+00:00", "Z")
