@@ -67,6 +67,11 @@ MUTATIONS: dict[str, tuple[set[str], str]] = {
         "the kernel's cgroups of agents, which are no files on a disk",
     ),
     "system/cgroup.py": ({".rmdir"}, "the same, for a shim"),
+    "system/mirror.py": (
+        {"os.link", "os.makedirs", "os.replace", "shutil.copy2", "shutil.copytree", "shutil.rmtree"},
+        "objects of git, the same files under a second name; git's folder of a repository that comes back",
+    ),
+    "system/nested.py": ({"shutil.rmtree"}, "repositories inside a worktree that begins again without them"),
     "system/vitals.py": ({"open wb"}, "the kernel's oom_score_adj of a job's processes, which is no file on a disk"),
     "system/log_cap.py": ({"os.O_RDWR"}, "a hole, and two lines around it, in the log that an agent writes to"),
     "demo/play.py": ({"tempfile.mkdtemp", "shutil.rmtree"}, "the demonstration's own temporary folder"),

@@ -77,7 +77,11 @@ class Repository:
         }
         own = {name: (top / ".git" / name).read_bytes() for name in ("index", "HEAD", "config", "info/exclude")
                if (top / ".git" / name).exists()}  # fmt: skip
-        refs = [row for row in self.git("for-each-ref").splitlines() if "\trefs/heads/aq/" not in row]
+        refs = [
+            row
+            for row in self.git("for-each-ref").splitlines()
+            if "\trefs/heads/aq/" not in row and "\trefs/aq/" not in row
+        ]
         loose = sorted(
             name for name in os.listdir(top / ".git") if name not in ("objects", "worktrees", "refs", "logs")
         )

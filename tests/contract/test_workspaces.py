@@ -20,7 +20,7 @@ from agent_queue.system.layout import Layout
 from agent_queue.system.mend import REASON
 from agent_queue.system.worktrees import MachineWorkspaces
 
-from .repositories import BRANCH, JOB, Life, Repository
+from .repositories import BRANCH, JOB, SNAPSHOTS, Life, Repository
 
 FIRST = {"README.md": "hello", "src/main.py": "print(1)", ".gitignore": "*.log\nbuild/"}
 HOOKS = ("pre-commit", "commit-msg", "post-commit", "post-checkout", "reference-transaction", "post-index-change",
@@ -364,6 +364,7 @@ def test_in_place_what_lay_there_before_was_not_changed_by_the_run(repo: Reposit
     before = repo.state()
     place = in_place.open()
     assert repo.state() == before
+    assert {"mine.txt", "README.md"} <= repo.files(SNAPSHOTS).keys(), "an agent may throw them away at once"
     assert in_place.keep(place).changed is False
     assert repo.state() == before
 
@@ -733,7 +734,7 @@ def test_a_repository_inside_does_not_keep_the_rest_from_being_saved(
     kept = life.keep(place)
     assert "one.txt" in repo.git("ls-tree", "-r", "--name-only", BRANCH).splitlines()
     assert (life.root / "inner/file.txt").exists()
-    assert kept.note == ("" if commits else "not saved: 'inner/' does not have a commit checked out")
+    assert (kept.note, kept.named["nested"]) == ("", ("inner",))
     life.open()
 
 

@@ -17,7 +17,8 @@ EVENTS = {
     "started": "an agent was started: `run`, `engine`, `started_at`, `wip_branch`, `wip_base`",
     "ended": "it ended and its work was saved: `exit`, `duration_s`, `stragglers`, `stop`, `wip_commit`, "
              "`files_changed`, and what the agent told of itself; where there were any, how many files were `left_out` "
-             "of the commit, `not_saved` at all, or had a filter that was switched off (`filters_off`), the refs that "
+             "of the commit, `not_saved` at all, or had a filter that was switched off (`filters_off`), how many "
+             "repositories inside it were saved by themselves (`nested`), the refs that "
              "were put back (`refs_put_back`), and `wip_lost` when the worktree was gone and a snapshot took its place",
     "verify_kept": "what its verify left behind was saved beside the branch: `verify_changed`, `refs_put_back`",
     "verified": "its verify ended: `verify_exit`",

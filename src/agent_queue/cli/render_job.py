@@ -147,6 +147,7 @@ def _labelled(label: str, text: str) -> str:
 
 SAVED = {
     "left_out": "left out of the commit, kept beside the run in kept/:", "not_saved": "in its workspace alone:",
+    "nested": "repositories inside it, saved by themselves and kept beside the run in nested/:",
     "filters_off": "saved without the filter that its agent configured:",
     "refs_put_back": "moved by its agent, put back:",
     "verify_changed": "changed by its verify, on refs/aq/snapshots alone:",

@@ -23,7 +23,8 @@ ENTRY_KEYS = frozenset(
     (
         "at", "event", "seq", "from", "to", "move", "failure", "why", "fresh", "lane", "until", "stage", "verify",
         "stop", "stragglers", "wip", "branch", "commit", "workspace", "body_sha256", "skipped", "held_since",
-        "source_sha256", "left_out", "not_saved", "filters_off", "verify_changed", "refs_put_back", "wip_lost",
+        "source_sha256", "left_out", "not_saved", "nested", "filters_off", "verify_changed", "refs_put_back",
+        "wip_lost",
         *STATE_KEYS,
     )
 )  # fmt: skip

@@ -23,6 +23,13 @@ class Before:
     filters: Mapping[str, str] = field(default_factory=dict)
     distrusted: Mapping[str, str] = field(default_factory=dict)
     """Settings of filters, by key, that an agent made or changed: '' for one that it removed."""
+    inner: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
+    """The last two of each repository inside the workspace that was there, by its path."""
+
+    def of(self, path: str) -> "Before":
+        """What is known of a repository inside; one that came later is to be without filters of its own."""
+        told = self.inner.get(path, {})
+        return Before(at=self.at, filters=told.get("filters", self.filters), distrusted=told.get("distrusted", {}))
 
 
 def look(git: Git, common: str, earlier: Before | None, at: float) -> Before:
@@ -31,7 +38,25 @@ def look(git: Git, common: str, earlier: Before | None, at: float) -> Before:
     Raises:
         GitError: git refused.
     """
-    now = filters(git)
+    trusted, distrusted = _trusted(filters(git), earlier)
+    return Before(at=at, refs=refs(git), stash=stash_log(common), filters=trusted, distrusted=distrusted)
+
+
+def look_inside(before: Before, earlier: Before | None, there: Mapping[str, Git]) -> Before:
+    """The same, with the filters of the repositories inside the workspace. Where an agent of the job has worked before,
+    one that was not there then may be its own.
+    """
+    inner = {}
+    for path, git in there.items():
+        now = filters(git)
+        trusted, distrusted = _trusted(now, earlier.of(path) if earlier else None)
+        if earlier and path not in earlier.inner:
+            trusted, distrusted = dict(before.filters), _changed(now, before.filters)
+        inner[path] = {"filters": trusted, "distrusted": distrusted}
+    return replace(before, inner=inner)
+
+
+def _trusted(now: Mapping[str, str], earlier: Before | None) -> tuple[dict[str, str], dict[str, str]]:
     trusted, distrusted = dict(now), dict(earlier.distrusted) if earlier else {}
     for key, value in distrusted.items():
         if earlier is None or now.get(key, "") != value:
@@ -39,7 +64,7 @@ def look(git: Git, common: str, earlier: Before | None, at: float) -> Before:
         trusted.pop(key, None)
         if key in earlier.filters:
             trusted[key] = earlier.filters[key]
-    return Before(at=at, refs=refs(git), stash=stash_log(common), filters=trusted, distrusted=distrusted)
+    return trusted, distrusted
 
 
 def refs(git: Git) -> dict[str, str]:
@@ -82,6 +107,8 @@ def read(folder: str) -> Before | None:
 
 def distrusting(before: Before, git: Git) -> Before:
     """The same, with what the agent has changed of the filters since."""
-    now = filters(git)
-    changed = {key: now.get(key, "") for key in {*now, *before.filters} if now.get(key) != before.filters.get(key)}
-    return replace(before, distrusted={**before.distrusted, **changed})
+    return replace(before, distrusted={**before.distrusted, **_changed(filters(git), before.filters)})
+
+
+def _changed(now: Mapping[str, str], filters: Mapping[str, str]) -> dict[str, str]:
+    return {key: now.get(key, "") for key in {*now, *filters} if now.get(key) != filters.get(key)}

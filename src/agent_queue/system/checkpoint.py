@@ -6,12 +6,14 @@ with the agent's HEAD as well where that is not in it. The ref moves by compare-
 
 import os
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from agent_queue.system import kernel
 from agent_queue.system.content import Content, content
 from agent_queue.system.git import Git
+from agent_queue.system.mend import LINK, text
 from agent_queue.system.own_index import own_index, remove_locks, take_over
 
 LAST_LIMIT_S = 600.0
@@ -43,34 +45,36 @@ def checkpoint(git: Git, *, branch: str, base: str, message: str, own_worktree: 
     folder, common = folders(git)
     ref, began = f"refs/heads/{branch}", time.time()
     remove_locks(folder, common, ref, own_worktree=own_worktree)
-    tip, head = known(git, ref, "HEAD^{commit}")
+    ends = _ends(git, ref, "HEAD", base)
+    tip, head = ends[0][0], ends[1][0]
     with own_index(folder) as index:
         found = content(git, index, tip or head or base, limit_s=LAST_LIMIT_S)
-        commit = _commit(git, found.tree, tip or base, head, message)
+        commit = _commit(git, found.tree, ends[:2] if tip else ends[2:0:-1], message)
         if commit != tip:
             git.run("update-ref", "--no-deref", "-m", "aq: checkpoint", ref, commit, tip or "0" * len(commit))
             flush(common, ref, began)
         if own_worktree:
-            if git.ask("symbolic-ref", "-q", "HEAD") != ref:
+            if text(os.path.join(folder, "HEAD")) != f"ref: {ref}":
                 git.run("symbolic-ref", "-m", "aq: back to the job's branch", "HEAD", ref)
             take_over(folder, index)
     return measured(git, base, Saved(commit=commit, content=found, new=commit != tip))
 
 
-def snapshot(git: Git, *, ref: str, branch: str, message: str) -> Saved:
-    """Save the work tree on a ref of our own, beside the branch, while an agent works in it. Nothing else changes.
+def snapshot(git: Git, *, ref: str, branch: str, message: str, limit_s: float = BEAT_LIMIT_S) -> Saved:
+    """Save the work tree on a ref of our own, beside the ref `branch`. Nothing else changes: an agent may work in it.
 
     Raises:
         GitError: git refused; the ref is as it was.
     """
     folder, common = folders(git)
     began = time.time()
-    tip, on_branch, head = known(git, ref, f"refs/heads/{branch}", "HEAD^{commit}")
+    before, on_branch, head = _ends(git, ref, branch, "HEAD")
     with own_index(folder) as index:
-        found = content(git, index, head or on_branch, limit_s=BEAT_LIMIT_S)
-    if on_branch and head == on_branch and known(git, f"{on_branch}^{{tree}}") == [found.tree]:
-        return Saved(commit=on_branch, content=found, new=False)  # all of it is on the branch
-    commit = _commit(git, found.tree, tip or on_branch, head, message)
+        found = content(git, index, head[0] or on_branch[0], limit_s=limit_s)
+    if on_branch[0] and head == on_branch and head[1] == found.tree:
+        return Saved(commit=on_branch[0], content=found, new=False)  # all of it is on the branch
+    tip = before[0]
+    commit = _commit(git, found.tree, [before if tip else on_branch, head], message)
     new = commit != tip
     if new:
         git.run("update-ref", "--no-deref", ref, commit, tip or "0" * len(commit))
@@ -78,15 +82,15 @@ def snapshot(git: Git, *, ref: str, branch: str, message: str) -> Saved:
     return Saved(commit=commit, content=found, new=new)
 
 
-def present(git: Git) -> str:
-    """The tree of what lies in the work tree now, as a checkpoint would save it. Nothing changes by asking.
+def look_at(git: Git) -> Content:
+    """What lies in the work tree now, as a checkpoint would save it. Nothing changes by asking.
 
     Raises:
         GitError: git refused.
     """
     (head,) = known(git, "HEAD^{commit}")
     with own_index(folders(git)[0]) as index:
-        return content(git, index, head, limit_s=LAST_LIMIT_S).tree
+        return content(git, index, head, limit_s=LAST_LIMIT_S)
 
 
 def folders(git: Git) -> tuple[str, str]:
@@ -96,8 +100,11 @@ def folders(git: Git) -> tuple[str, str]:
         GitError: there is no repository.
     """
     link = os.path.join(git.folder, ".git")
+    if os.path.isfile(link):
+        link = os.path.join(git.folder, text(link).removeprefix(LINK))
     if os.path.isfile(os.path.join(link, "HEAD")):  # told without a process: this is asked often
-        return os.path.realpath(link), os.path.realpath(link)
+        folder = os.path.realpath(link)
+        return folder, os.path.realpath(os.path.join(folder, text(os.path.join(folder, "commondir"))))
     told = git.run("rev-parse", "--path-format=absolute", "--absolute-git-dir", "--git-common-dir")
     folder, _, common = told.partition("\n")
     return folder, common
@@ -109,15 +116,26 @@ def known(git: Git, *names: str) -> list[str | None]:
     return [None if line.endswith((" missing", " ambiguous")) else line for line in told.splitlines()]
 
 
-def _commit(git: Git, tree: str, tip: str | None, head: str | None, message: str) -> str:
-    """A commit of `tree` on top of both, or the one of them that is all of it already."""
-    parents = [commit for commit in dict.fromkeys((tip, head)) if commit]
-    if tip and head and tip != head:
+End = tuple[str | None, str | None]
+"""A commit and its tree; None where there is none."""
+
+
+def _ends(git: Git, *names: str) -> list[End]:
+    told = known(git, *(f"{name}^{{{kind}}}" for kind in ("commit", "tree") for name in names))
+    return list(zip(told[: len(names)], told[len(names) :], strict=True))
+
+
+def _commit(git: Git, tree: str, ends: Sequence[End], message: str) -> str:
+    """A commit of `tree` on top of both ends, or the one of them that is all of it already."""
+    trees = {commit: held for commit, held in ends if commit}
+    parents = list(trees)
+    if len(parents) == 2:
+        tip, head = parents
         if git.ask("merge-base", "--is-ancestor", head, tip) is not None:
             parents = [tip]
         elif git.ask("merge-base", "--is-ancestor", tip, head) is not None:
             parents = [head]
-    if len(parents) == 1 and known(git, f"{parents[0]}^{{tree}}") == [tree]:
+    if len(parents) == 1 and trees[parents[0]] == tree:
         return parents[0]
     return git.run("commit-tree", tree, *(part for parent in parents for part in ("-p", parent)), "-m", message)
 

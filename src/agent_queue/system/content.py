@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 from dataclasses import dataclass, replace
 
 from agent_queue.system.git import Git, GitError
@@ -9,6 +10,8 @@ from agent_queue.system.git import Git, GitError
 LARGE = 50_000_000
 MANY = 300
 """Up to so many changed paths, git is told their names; beyond, looking at every file again is faster."""
+LINK, SPLIT = b"\0\0\xe0\0", b"\0link\0\0"
+"""In an index: the mode of a link to another repository; the mark of one whose entries lie in another file as well."""
 SECRET = re.compile(
     rb"\.env(\.(?!(example|sample|template)$).*)?|id_(rsa|dsa|ecdsa|ed25519)|.*\.(pem|key|p12)", re.DOTALL
 )
@@ -25,7 +28,7 @@ class Content:
     left_out: tuple[str, ...] = ()
     """New files that look like secrets, or are too large."""
     nested: tuple[str, ...] = ()
-    """New repositories inside it: of those the tree holds a link at most."""
+    """Repositories inside it, submodules among them: of those the tree holds a link at most."""
 
 
 def content(git: Git, index: str, known: str | None, *, limit_s: float) -> Content:
@@ -44,11 +47,12 @@ def content(git: Git, index: str, known: str | None, *, limit_s: float) -> Conte
             raise
         rebuild(own, index, known)  # it was torn by a power cut
         found, told = _found(own)
-    told += [f"'{os.fsdecode(path)}' does not have a commit checked out" for path in found.empty]
+    linked = links(own, index)
     missed = told + (_add(own, found, limit_s) if found.wanted or found.excluded else [])
     return Content(
         tree=own.run("write-tree", limit_s=limit_s), missed=tuple(missed),
-        left_out=tuple(map(os.fsdecode, found.left_out)), nested=tuple(map(os.fsdecode, found.nested)),
+        left_out=tuple(map(os.fsdecode, found.left_out)),
+        nested=(*(os.fsdecode(path).rstrip("/") for path in found.nested), *linked),
     )  # fmt: skip
 
 
@@ -80,18 +84,33 @@ def _found(own: Git) -> tuple[_Found, list[str]]:
     return _Found(wanted=wanted, left_out=left_out, nested=nested, empty=empty), told
 
 
+def links(git: Git, index: str) -> list[str]:
+    """The repositories inside the work tree that this index links to, where they are checked out."""
+    try:
+        with open(index, "rb") as file:
+            data = file.read()
+    except FileNotFoundError:
+        return []
+    if LINK not in data and SPLIT not in data:
+        return []  # told without a process: most repositories have none
+    rows = git.read("ls-files", "-z", "--stage").split(b"\0")
+    paths = [os.fsdecode(row.partition(b"\t")[2]) for row in rows if row.startswith(b"160000 ")]
+    return [path for path in paths if os.path.lexists(os.path.join(git.folder, path, ".git"))]
+
+
 def _has_commit(own: Git, path: bytes) -> bool:
     inner = Git(os.path.join(own.folder, os.fsdecode(path)))
     return inner.ask("rev-parse", "-q", "--verify", "HEAD^{commit}") is not None
 
 
 def _left_out(folder: str, path: bytes) -> bool:
-    if SECRET.fullmatch(path.rpartition(b"/")[2]):
-        return True
     try:
-        return os.lstat(os.path.join(os.fsencode(folder), path)).st_size > LARGE
+        found = os.lstat(os.path.join(os.fsencode(folder), path))
     except OSError:
         return False  # gone again, or not ours to look at: git will say
+    if stat.S_ISLNK(found.st_mode):
+        return False  # it says where to look, and holds nothing
+    return SECRET.fullmatch(path.rpartition(b"/")[2]) is not None or found.st_size > LARGE
 
 
 def _add(own: Git, found: _Found, limit_s: float) -> list[str]:

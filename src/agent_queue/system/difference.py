@@ -9,7 +9,9 @@ from agent_queue.system.git import FLAGS, GitError, environment, own_exclude
 
 LIMIT_S = 600.0
 # Programs that a repository's configuration names for showing files are not run: what they say is not what changed.
-PLAIN = ("--no-ext-diff", "--no-textconv", "--submodule=short", "--src-prefix=a/", "--dst-prefix=b/")
+# Nor is git let into repositories inside: their configuration is an agent's.
+PLAIN = ("--no-ext-diff", "--no-textconv", "--submodule=short", "--ignore-submodules=dirty", "--src-prefix=a/",
+         "--dst-prefix=b/")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

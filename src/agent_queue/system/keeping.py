@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from agent_queue.core.errors import AqError
 from agent_queue.core.job import JobId, snapshots_ref
 from agent_queue.core.run import Kept, Place
-from agent_queue.system import left_out
+from agent_queue.system import left_out, nested
 from agent_queue.system.before import Before, distrusting, filters, read, written
 from agent_queue.system.checkpoint import Saved, checkpoint, folders, known, measured, snapshot
 from agent_queue.system.content import Content
 from agent_queue.system.files import Disk
 from agent_queue.system.filters import as_before, paths_of
 from agent_queue.system.git import Git, GitError
+from agent_queue.system.inner import Outer
 from agent_queue.system.mend import mend
 from agent_queue.system.put_back import Undo, put_back
 
@@ -54,26 +55,51 @@ def keep(work: Work, why: str) -> Kept:
     settings, off = as_before(before, filters(git))
     git = replace(git, settings=settings)
     saved = checkpoint(git, branch=work.branch, base=work.base, message=message, own_worktree=work.own)
-    named = {"filters_off": paths_of(git, off) or off, **_beside(work, saved)}
-    if before is not None and off and work.place.run_folder:
-        written(distrusting(before, Git(work.root, work.keep_open)), work.place.run_folder, work.disk)
+    inside = nested.save(_outer(work, before), saved.content.nested, message)
+    _distrust(work, before, off, inside)
+    missed = (*saved.content.missed, *inside.missed)
+    named = {
+        "nested": tuple(inside.saved), "filters_off": (*(paths_of(git, off) or off), *inside.off),
+        **_beside(work, (*saved.content.left_out, *inside.left_out), missed),
+    }  # fmt: skip
+    told = f"not saved: {'; '.join(missed)}" if missed else ""
     kept = Kept(
         facts=_facts(work, saved), changed=saved.content.tree != work.place.start, named=named,
-        note="; ".join(filter(None, (mended, _missed(saved.content.missed)))),
+        note="; ".join(filter(None, (mended, told))),
     )  # fmt: skip
     return _with_undone(work, before, kept)
 
 
-def beat(job: JobId, place: Place, root: str, branch: str) -> None:
+def _distrust(work: Work, before: Before | None, off: tuple[str, ...], inside: nested.Inside) -> None:
+    """Write down which filters the agent changed: the next run does not take them for granted."""
+    if before is None or not work.place.run_folder or not (off or inside.distrusted):
+        return
+    told = distrusting(before, Git(work.root, work.keep_open)) if off else before
+    inner = {path: {"filters": one.filters, "distrusted": one.distrusted} for path, one in inside.distrusted.items()}
+    written(replace(told, inner={**told.inner, **inner}), work.place.run_folder, work.disk)
+
+
+def _outer(work: Work, before: Before | None) -> Outer:
+    return Outer(
+        root=work.root, job=work.job, branch=work.branch, own=work.own, run_folder=work.place.run_folder,
+        before=before, disk=work.disk, keep_open=work.keep_open,
+    )  # fmt: skip
+
+
+def beat(work: Work) -> None:
     """Save what lies there beside the branch, while an agent works in it.
 
     Raises:
-        GitError: git refused.
+        GitError: git refused, or what lies in a repository inside could not be saved.
     """
-    git = Git(root)
-    before = read(place.run_folder) if place.run_folder else None
+    git, job, branch = Git(work.root), work.job, work.branch
+    before = read(work.place.run_folder) if work.place.run_folder else None
     git = replace(git, settings=as_before(before, filters(git))[0])
-    snapshot(git, ref=snapshots_ref(branch), branch=branch, message=f"aq snapshot: {job}")
+    message = f"aq snapshot: {job}"
+    saved = snapshot(git, ref=snapshots_ref(branch), branch=f"refs/heads/{branch}", message=message)
+    inside = nested.save(_outer(work, before), saved.content.nested, message, living=True)
+    if inside.missed:
+        raise GitError("; ".join(inside.missed))
 
 
 def after_verify(work: Work, commit: str) -> Kept:
@@ -88,7 +114,8 @@ def after_verify(work: Work, commit: str) -> Kept:
     git = Git(work.root, work.keep_open)
     git = replace(git, settings=as_before(before, filters(git))[0])
     message = f"aq snapshot: {work.job} {AFTER_VERIFY}"
-    saved = snapshot(git, ref=snapshots_ref(work.branch), branch=work.branch, message=message)
+    ref = f"refs/heads/{work.branch}"
+    saved = snapshot(git, ref=snapshots_ref(work.branch), branch=ref, message=message)
     rows = git.read("diff-tree", "-r", "-z", "--name-only", commit, saved.content.tree).split(b"\0")
     paths = tuple(os.fsdecode(path) for path in rows if path)
     return _with_undone(work, before, Kept(facts={}, changed=bool(paths), named={"verify_changed": paths}))
@@ -122,19 +149,15 @@ def _facts(work: Work, saved: Saved) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _missed(missed: tuple[str, ...]) -> str:
-    return f"not saved: {'; '.join(missed)}" if missed else ""
-
-
-def _beside(work: Work, saved: Saved) -> dict[str, tuple[str, ...]]:
+def _beside(work: Work, left: tuple[str, ...], missed: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     """Copy what no commit should hold into the run's folder; what was kept, and what only lies in the worktree."""
-    left, run_folder = saved.content.left_out, work.place.run_folder
+    run_folder = work.place.run_folder
     if not left or run_folder is None:
-        return {"left_out": left, "not_saved": ()}
+        return {"left_out": left, "not_saved": missed}
     above, number = os.path.split(run_folder)
     runs = [os.path.join(above, str(run)) for run in range(1, int(number))] if number.isdigit() else []
-    missed = left_out.keep(work.root, left, run_folder, left_out.latest(runs))
-    return {"left_out": tuple(path for path in left if path not in missed), "not_saved": missed}
+    alone = left_out.keep(work.root, left, run_folder, left_out.latest(runs))
+    return {"left_out": tuple(path for path in left if path not in alone), "not_saved": (*alone, *missed)}
 
 
 def _with_undone(work: Work, before: Before | None, kept: Kept) -> Kept:

@@ -22,8 +22,6 @@ def keep(root: str, paths: Sequence[str], run_folder: str, earlier: str | None) 
         source, target = os.path.join(root, path), os.path.join(run_folder, KEPT, path)
         older = os.path.join(earlier, KEPT, path) if earlier else ""
         try:
-            if os.path.islink(source):
-                continue  # where it leads is not ours to copy
             os.makedirs(os.path.dirname(target), FOLDER_MODE, exist_ok=True)
             if older and _same(source, older):
                 with suppress(FileExistsError):

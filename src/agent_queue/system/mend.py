@@ -20,7 +20,7 @@ def mend(path: str, common: str, branch: str) -> str | None:
     None when no file of the job's lies there. `common` is the repository's own folder. HEAD is only written where it
     was lost.
     """
-    if not os.path.isdir(path) or not _holds_work(path):
+    if not holds_work(path):
         return None
     link = os.path.join(path, ".git")
     record = _record(link, path, common)
@@ -42,9 +42,9 @@ def mend(path: str, common: str, branch: str) -> str | None:
     return told
 
 
-def _holds_work(path: str) -> bool:
-    """True when it holds more than the link that git makes first."""
-    return any(name != ".git" for name in os.listdir(path))
+def holds_work(path: str) -> bool:
+    """True for a folder that holds more than the link that git makes first."""
+    return os.path.isdir(path) and any(name != ".git" for name in os.listdir(path))
 
 
 def _record(link: str, path: str, common: str) -> str:

@@ -146,7 +146,7 @@ def _update(checkout: str, into: str, before: str, after: str, files: tuple[str,
 
 def _in_the_way(git: Git, before: str, files: tuple[str, ...]) -> Iterator[str]:
     """Files of the merge that differ from HEAD in the checkout, or lie there without being in git."""
-    changed = set(_paths(git.read("diff", "--name-only", "--no-renames", "-z", "HEAD")))
+    changed = set(_paths(git.read("diff", "--name-only", "--no-renames", "--ignore-submodules=dirty", "-z", "HEAD")))
     known = set(_paths(git.read("ls-tree", "-r", "--name-only", "-z", before)))
     folders = {folder for path in known for folder in _above(path)}
     for path in files:

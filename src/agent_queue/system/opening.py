@@ -2,22 +2,25 @@
 
 import os
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from agent_queue.core.history import History
-from agent_queue.core.job import JobId, wip_branch
+from agent_queue.core.job import JobId, snapshots_ref, wip_branch
 from agent_queue.core.manifest import Manifest
 from agent_queue.core.run import Place, Plan
-from agent_queue.system import guard, left_out
+from agent_queue.system import guard, left_out, nested, nested_copies
 from agent_queue.system.attach import Wanted, WorkspaceError, alone, attach, refuse_if_elsewhere
-from agent_queue.system.before import filters, look, read, written
-from agent_queue.system.checkpoint import checkpoint, folders, known, present
+from agent_queue.system.before import Before, filters, look, look_inside, read, written
+from agent_queue.system.checkpoint import LAST_LIMIT_S, checkpoint, folders, known, look_at, snapshot
+from agent_queue.system.content import Content
 from agent_queue.system.files import Disk
 from agent_queue.system.filters import as_before
 from agent_queue.system.git import Git, GitError
+from agent_queue.system.inner import Outer, there
 from agent_queue.system.layout import Layout
-from agent_queue.system.mend import mend
+from agent_queue.system.mend import holds_work, mend
 from agent_queue.system.onto import merged
 from agent_queue.system.uncommitted import beginning
 
@@ -57,29 +60,41 @@ def opened(want: Opening) -> Place:
     if known(user, "HEAD^{commit}") == [None]:
         raise WorkspaceError(f"{want.repository} has no commit yet; a branch needs one to start from")
     common = folders(user)[1]
-    run_folder = want.layout.run(want.job, want.past.run)
-    before = look(user, common, read(want.layout.run(want.job, want.past.run - 1)), time.time())
+    run_folder, earlier = want.layout.run(want.job, want.past.run), _earlier(want)
+    before = look(user, common, earlier, time.time())
     user = replace(user, settings=as_before(before, filters(user))[0])
     if want.past.fresh:
         _set_aside(want, user, common)
     base, (lost, told) = _base(want, user), _found(want, user)
-    place = _worktree(want, user, base) if want.plan.worktree else _in_place(want, user, base)
+    place, inside = _worktree(want, user, base) if want.plan.worktree else _in_place(want, user, base)
+    before = look_inside(before, earlier, there(place.root or "", inside))
     written(before, run_folder, want.disk)
     hooks = os.path.join(want.layout.own, HOOKS)
     guard.install(hooks, want.disk)
     worktree = folders(Git(want.path))[0] if want.plan.worktree else None
     env = guard.environment(hooks, branch=want.branch, refs=want.refs, repository=common, worktree=worktree)
+    lost = (*lost, *place.lost)
     note = "; ".join((*lost, *filter(None, (told, place.note))))
     return replace(place, repository=want.repository, run_folder=run_folder, env=env, note=note, lost=lost)
 
 
-def _in_place(want: Opening, user: Git, base: str) -> Place:
+def _earlier(want: Opening) -> Before | None:
+    """What was known before the last run that came as far as its workspace."""
+    runs = (read(want.layout.run(want.job, run)) for run in range(want.past.run - 1, 0, -1))
+    return next(filter(None, runs), None)
+
+
+def _in_place(want: Opening, user: Git, base: str) -> tuple[Place, Sequence[str]]:
+    """What the person has not committed is saved too: an agent here can throw it away before the first beat."""
     with alone(user):
         refuse_if_elsewhere(user, f"refs/heads/{want.branch}", "")
-    return Place(cwd=want.plan.cwd, root=want.repository, branch=want.branch, base=base, start=present(user))
+    ref, message = snapshots_ref(want.branch), f"aq snapshot: {want.job} (before run {want.past.run})"
+    found = snapshot(user, ref=ref, branch="HEAD", message=message, limit_s=LAST_LIMIT_S).content
+    place = Place(cwd=want.plan.cwd, root=want.repository, branch=want.branch, base=base, start=found.tree)
+    return place, found.nested
 
 
-def _worktree(want: Opening, user: Git, base: str) -> Place:
+def _worktree(want: Opening, user: Git, base: str) -> tuple[Place, Sequence[str]]:
     past = want.past
     begun = past.run > 1 and bool(past.state.get("wip_branch")) and not past.fresh
     last = past.state.get("wip_commit") if begun else None
@@ -89,24 +104,38 @@ def _worktree(want: Opening, user: Git, base: str) -> Place:
     else:
         tip, unseen = beginning(user, want.job, base, want.manifest.dirty)
     wanted = Wanted(path=want.path, branch=want.branch, tip=tip, begun=begun, afresh=past.fresh)
-    gone = begun and not os.path.isdir(want.path)
+    gone = begun and not holds_work(want.path)
     mended = attach(user, wanted)
     inner = os.path.join(want.path, os.path.relpath(os.path.realpath(want.plan.cwd), want.repository))
     cwd = os.path.normpath(inner)
     if not os.path.isdir(cwd):
         raise WorkspaceError(f"{want.plan.cwd} is not part of {base[:12]}; commit it first, or use workspace: in-place")
-    if gone:
-        _put_back_left_out(want)
+    lost = _put_back(want) if gone else ()
     here = Git(want.path, user.keep_open, settings=user.settings)
-    start = present(here) if begun else here.run("rev-parse", "HEAD^{tree}")
-    return Place(cwd=cwd, root=want.path, branch=want.branch, base=base, start=start, note=mended, unseen=unseen)
+    if past.fresh:
+        nested.removed(_outer(want, want.layout.run(want.job, past.run - 1)), look_at(here).nested)
+    found = look_at(here) if begun else Content(tree=here.run("rev-parse", "HEAD^{tree}"))
+    return Place(
+        cwd=cwd, root=want.path, branch=want.branch, base=base, start=found.tree, note=mended, unseen=unseen, lost=lost
+    ), found.nested
 
 
-def _put_back_left_out(want: Opening) -> None:
+def _put_back(want: Opening) -> tuple[str, ...]:
+    """What earlier runs kept beside the branch comes back into a worktree that was made anew."""
     runs = [want.layout.run(want.job, run) for run in range(1, want.past.run)]
+    inside = nested_copies.latest(runs)
+    lost = nested_copies.put_back(_outer(want, inside)) if inside else ()
     latest = left_out.latest(runs)
     if latest is not None:
         left_out.put_back(want.path, latest)
+    return lost
+
+
+def _outer(want: Opening, run_folder: str) -> Outer:
+    return Outer(
+        root=want.path, job=want.job, branch=want.branch, own=True, run_folder=run_folder, before=read(run_folder),
+        disk=want.disk, keep_open=want.keep_open,
+    )  # fmt: skip
 
 
 def _base(want: Opening, user: Git) -> str:
@@ -152,7 +181,9 @@ def _set_aside(want: Opening, user: Git, common: str) -> None:
         with suppress(GitError):  # a worktree that cannot be saved is begun afresh all the same: a person asked for it
             here = Git(want.path, user.keep_open, settings=user.settings)
             message = f"aq wip: {want.job} (before a fresh start)"
-            tip = checkpoint(here, branch=want.branch, base=tip, message=message, own_worktree=True).commit
+            saved = checkpoint(here, branch=want.branch, base=tip, message=message, own_worktree=True)
+            nested.save(_outer(want, want.layout.run(want.job, run)), saved.content.nested, message)
+            tip = saved.commit
     with suppress(GitError):  # a second try after a crash finds the name taken, by the same commit
         user.run("update-ref", f"refs/heads/aq/old/{want.job}/{run}", tip, "0" * len(tip))
     user.run("update-ref", "-d", ref, tip)

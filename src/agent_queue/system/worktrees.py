@@ -12,7 +12,7 @@ from agent_queue.core.manifest import Manifest
 from agent_queue.core.run import with_settings
 from agent_queue.core.settings import NOTHING_WANTED, WorkspaceSettings
 from agent_queue.ports import Kept, Lock, Place, Plan
-from agent_queue.system import equipment, keeping, left_out
+from agent_queue.system import closing, equipment, keeping
 from agent_queue.system.artifacts import find
 from agent_queue.system.attach import alone, common
 from agent_queue.system.difference import Difference, Form, difference, summary
@@ -97,15 +97,16 @@ class MachineWorkspaces:
         Raises:
             GitError: git refused; the files are where they were.
         """
-        if place.root is not None and place.branch is not None:
-            keeping.beat(job, place, place.root, place.branch)
+        work = self._work(job, place, None)
+        if work is not None:
+            keeping.beat(work)
 
-    def _work(self, job: JobId, place: Place, lock: Lock) -> keeping.Work | None:
+    def _work(self, job: JobId, place: Place, lock: Lock | None) -> keeping.Work | None:
         if place.root is None or place.branch is None or place.base is None:
             return None
         return keeping.Work(
             job=job, place=place, root=place.root, branch=place.branch, base=place.base,
-            own=os.path.dirname(place.root) == self._folder, keep_open=lock.filenos(), refs=self._refs,
+            own=os.path.dirname(place.root) == self._folder, keep_open=lock.filenos() if lock else (), refs=self._refs,
             disk=self._disk,
         )  # fmt: skip
 
@@ -130,26 +131,17 @@ class MachineWorkspaces:
         path = os.path.join(self._folder, job)
         if not os.path.isdir(path):
             return ""
-        here = Git(path)
-        status = here.ask("status", "--porcelain", "-z", "--untracked-files=all")
-        branch, head = past.state.get("wip_branch"), here.ask("symbolic-ref", "-q", "HEAD")
-        if status is None:
+        here, branch = Git(path), str(past.state.get("wip_branch"))
+        if not os.path.lexists(os.path.join(path, ".git")) or here.ask("rev-parse", "--git-dir") is None:
             return f"{path} is no worktree any more; look at it, then remove it by hand"
-        if (status and not self._kept_beside(job, past, path, status)) or head != f"refs/heads/{branch}":
-            return f"{path} holds work that is not on {branch}; `aq requeue` it or commit it there"
-        if copies := equipment.changed(path):
-            return f"{path} holds copies that were changed, and are on no branch: {', '.join(copies)}"
+        runs = [self._layout.run(job, run) for run in range(1, past.run + 1)]
+        if left := closing.unsaved(here, job, branch, runs, self._disk):
+            return left
         user = Git(common(here))
         with alone(user):
             user.ask("worktree", "unlock", path)
             user.run("worktree", "remove", "--force", path)
         return ""
-
-    def _kept_beside(self, job: JobId, past: History, path: str, status: str) -> bool:
-        """True when all that is not on the branch is kept beside a run, as it is now."""
-        latest = left_out.latest([self._layout.run(job, run) for run in range(1, past.run + 1)])
-        rows = [row for row in status.split("\0") if row]
-        return all(row.startswith("?? ") and left_out.kept_of(path, row[3:], latest) for row in rows)
 
     def diff(
         self, job: JobId, past: History, cwd: str | None, *, live: bool, patch: bool, colour: bool, columns: int
