@@ -88,9 +88,7 @@ def fold(entries: Iterable[Entry], *, skipped: int = 0) -> History:
     origin: Stage | None = None
     for entry in entries:
         event = entry.get("event")
-        for key in STATE_KEYS:
-            if key in entry:
-                state[key] = entry[key]
+        state.update((key, entry[key]) for key in STATE_KEYS if key in entry)
         fresh = bool(entry.get("fresh", fresh))
         if event in ("move", "moved_by_hand"):
             target, start = _stage(entry.get("to")), _stage(entry.get("from"))
