@@ -101,6 +101,9 @@ class Until:
     def later(self, key: str, deed: Callable[[], Any]) -> None:
         raise NotImplementedError
 
+    def expecting(self) -> bool:
+        return False
+
     def wait(self, timeout_s: float | None) -> Woken:
         ended, self._ended = self._ended, []
         return Woken(ended=ended, signals=["SIGINT"] if self._enough() else [])
