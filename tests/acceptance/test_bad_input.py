@@ -204,6 +204,11 @@ def unwritable(folder: Path) -> Iterator[None]:
 
 def test_a_queue_that_may_only_be_read(aq: Aq, jobs: Jobs) -> None:
     job = jobs.add("there", "true")
+    for folder, call in ((".aq", ("run", "--once")), ("locks/jobs", ("cancel", job))):
+        with unwritable(jobs.queue / folder):
+            said = aq(*call, check=1).err
+            assert f"cannot write {jobs.queue}/{folder}/" in said
+            assert "check who owns" in said, "the next step"
     with unwritable(jobs.queue / "inbox"):
         assert "cannot write" in aq("add", jobs.write("x", "true"), check=1).err
         assert "cannot write" in aq("run", "--once", check=1).err

@@ -9,6 +9,8 @@ import os
 from collections.abc import Iterable
 from hashlib import sha256
 
+from agent_queue.system.storage import storage_error
+
 
 class FileLocks:
     """Open, flocked files; satisfies `ports.Lock`."""
@@ -27,7 +29,11 @@ class FileLocks:
 
 
 def take(paths: Iterable[str], *, wait: bool = False) -> FileLocks | None:
-    """Take all of these locks or none. In sorted order, so that two takers never wait for each other in a circle."""
+    """Take all of these locks or none. In sorted order, so that two takers never wait for each other in a circle.
+
+    Raises:
+        StorageError: one of the files cannot be made or opened.
+    """
     fds: list[int] = []
     for path in sorted(set(paths)):
         fd = _locked(path, wait=wait)
@@ -40,7 +46,10 @@ def take(paths: Iterable[str], *, wait: bool = False) -> FileLocks | None:
 
 def _locked(path: str, *, wait: bool) -> int | None:
     while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise storage_error(error, path) from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

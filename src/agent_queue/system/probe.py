@@ -15,6 +15,7 @@ from agent_queue.system import host, journal, kernel, records, supervisor
 from agent_queue.system.files import Disk
 from agent_queue.system.layout import SUFFIX, Layout
 from agent_queue.system.leftovers import leftovers
+from agent_queue.system.storage import storage_error
 from agent_queue.system.watch import FolderWatch
 
 JOURNALS = 20_000
@@ -95,7 +96,9 @@ def _write(layout: Layout) -> dict[str, Any]:
         except OSError:
             exchange = False
         return {"write_problem": "", "write_ms": took * 1000, "exchange": exchange}
-    except (OSError, StorageError) as error:
+    except OSError as error:
+        return {"write_problem": str(storage_error(error, one)), "write_ms": None, "exchange": None}
+    except StorageError as error:
         return {"write_problem": str(error), "write_ms": None, "exchange": None}
     finally:
         for path in (one, other):

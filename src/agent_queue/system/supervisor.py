@@ -11,6 +11,7 @@ from agent_queue.system import kernel
 from agent_queue.system.files import Disk
 from agent_queue.system.layout import Layout
 from agent_queue.system.records import alive, read_object
+from agent_queue.system.storage import storage_error
 
 if TYPE_CHECKING:
     import signal
@@ -25,7 +26,7 @@ def supervise(layout: Layout, disk: Disk, *, slots: int, started_at: float) -> I
     """Be the supervisor of this queue while the context is open.
 
     Raises:
-        BusyError: another one is.
+        BusyError: another one is. StorageError: the queue cannot be written.
     """
     from agent_queue.system import locks  # not above: whoever only looks for a supervisor has no use for it
 
@@ -40,8 +41,11 @@ def supervise(layout: Layout, disk: Disk, *, slots: int, started_at: float) -> I
     note = {"shim": pid, "shim_start": kernel.start_time(pid), "boot_id": kernel.boot_id(), "slots": slots,
             "started_at": started_at}  # fmt: skip
     try:
-        disk.sweep(lambda pid: kernel.start_time(pid) != "")
-        disk.put(note_path(layout), json.dumps(note).encode(), durable=False)
+        try:
+            disk.sweep(lambda pid: kernel.start_time(pid) != "")
+            disk.put(note_path(layout), json.dumps(note).encode(), durable=False)
+        except OSError as error:
+            raise storage_error(error, layout.root) from error
         yield
     finally:
         disk.remove(note_path(layout))
