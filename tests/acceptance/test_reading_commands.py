@@ -635,6 +635,15 @@ def test_lint_knows_the_profiles(aq: Aq, jobs: Jobs) -> None:
     ran = aq("lint", jobs.write("odd", "true", profile="develper"))
     assert ":3:10: warning: no profile is called 'develper' (did you mean 'developer'?)" in ran.out
     assert aq("lint", jobs.write("good", "true", profile="developer")).out == ""
+    classed = jobs.write("classed", "true", engine=None, profile="developer")
+    assert aq("lint", classed).out == "", "its profile names a class of engines"
+    assert "no engine" in aq("lint", jobs.write("nobody", "true", engine=None)).out
+    (jobs.queue / "profiles/self.md").write_text("---\nprofile: self\n---\nMe.\n")
+    said = aq("lint", jobs.write("looped", "true", profile="self")).out
+    assert ":3:10: warning: its profile cannot be used: " in said
+    assert "profiles/self.md:2:1: a profile has no key 'profile'" in said
+    (jobs.queue / "config.toml").write_text('[defaults]\nprofile = "none"\n')
+    assert ":1:1: warning: no profile is called 'none'" in aq("lint", jobs.write("plain", "true")).out
 
 
 def test_warnings_alone_are_no_failure(aq: Aq, jobs: Jobs) -> None:

@@ -41,11 +41,22 @@ def test_a_profile_cannot_set_what_runs() -> None:
         parse(b"---\nengine: shell\n---\nx", "evil", "evil.md")
 
 
+def test_it_is_listed_by_its_description_or_its_first_words() -> None:
+    assert parse(b"---\ndescription: fixes bugs\n---\n\n# A fixer\n", "x", "x.md").summary == "fixes bugs"
+    assert parse(b"---\nname: x\n---\n\n# A fixer\n", "x", "x.md").summary == "A fixer"
+
+
+def test_verify_may_stand_once() -> None:
+    with pytest.raises(ManifestError, match=r"x.md:3:1: 'verify' says again what"):
+        parse(b"---\ndefault-verify: make\nverify: make check\n---\nx", "x", "x.md")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_shipped_profile_can_be_read_and_says_something(name: str) -> None:
     profile = parse((SHIPPED / f"{name}.md").read_bytes(), name, f"{name}.md")
     assert len(profile.persona) > 800
-    assert profile.summary.startswith("You are")
+    assert profile.persona.startswith("You are")
+    assert profile.summary == profile.description != ""
     assert profile.defaults != Manifest()
 
 

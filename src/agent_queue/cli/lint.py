@@ -38,8 +38,8 @@ def command(root: str | None, *, files: tuple[str, ...], form: str, as_json: boo
 
 def _problems(app: App, data: bytes) -> list[Problem]:
     return lint(
-        data, app.settings.defaults, engines=ENGINES, is_engine=lambda name: app.engine(name) is not None,
-        is_folder=lambda folder: os.path.isdir(os.path.expanduser(folder)), profiles=app.profiles.names,
+        data, app.meaning, engines=ENGINES, is_engine=lambda name: app.engine(name) is not None,
+        is_folder=lambda folder: os.path.isdir(os.path.expanduser(folder)),
     )  # fmt: skip
 
 

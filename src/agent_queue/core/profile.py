@@ -12,15 +12,17 @@ INHERITED = ("verify", "capabilities", "engine-class", "prefers-engine", "allowe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """`name` is its file's stem; `persona` the body, verbatim; `summary` the first line that says something."""
+    """`name` is its file's stem; `persona` the body, verbatim."""
 
     name: str
     defaults: Manifest
     persona: str
+    description: str = ""
 
     @property
     def summary(self) -> str:
-        return next((line.strip("# ") for line in self.persona.splitlines() if line.strip("# ")), "")
+        """Its description; without one, the first line of the persona that says something."""
+        return self.description or next((line.strip("# ") for line in self.persona.splitlines() if line.strip("# ")), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +53,16 @@ def parse(data: bytes, name: str, file: str) -> Profile:
         if target not in INHERITED and key not in ("name", "description"):
             known = ", ".join(INHERITED)
             problems.append(Problem(place.line, place.column, f"a profile has no key '{key}'; possible are {known}"))
+        elif target in renamed:
+            problems.append(Problem(place.line, place.column, f"'{key}' says again what 'verify' says already"))
         elif target in KEYS:
             renamed[target] = (place, value)
     defaults, wrong = typed(renamed, f"profile:{name}")
     problems += wrong
     if problems:
         raise ManifestError("\n".join(problem.at(file) for problem in problems))
-    return Profile(name=name, defaults=defaults, persona=body)
+    said = pairs.get("description")
+    return Profile(name=name, defaults=defaults, persona=body, description=said[1].text.strip() if said else "")
 
 
 def prompt(persona: str, body: str) -> str:

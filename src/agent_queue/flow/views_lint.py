@@ -3,17 +3,19 @@
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 
+from agent_queue.core.errors import ManifestError
 from agent_queue.core.frontmatter import Node, NodeError, Problem, decode, read, split
-from agent_queue.core.manifest import Manifest, typed
+from agent_queue.core.manifest import EMPTY, Manifest, typed
+from agent_queue.core.meaning import Meaning
 
 Pairs = Mapping[str, tuple[Node, Node]]
 
 
 def lint(
-    data: bytes, defaults: Manifest, *, engines: Iterable[str], is_engine: Callable[[str], bool],
-    is_folder: Callable[[str], bool], profiles: Callable[[], Iterable[str]],
+    data: bytes, meaning: Meaning, *, engines: Iterable[str], is_engine: Callable[[str], bool],
+    is_folder: Callable[[str], bool],
 ) -> list[Problem]:  # fmt: skip
-    """Every problem, in the order of lines. `engines` and `profiles` are the names that a wrong one may have meant."""
+    """Every problem, in the order of lines. `engines` are the names that a wrong one may have meant."""
     try:
         head, body = split(decode(data))
         pairs = read(head) if head else {}
@@ -22,17 +24,29 @@ def lint(
     manifest, problems = typed(pairs, "job")
     if not body.strip():
         problems.append(Problem(1, 1, "the body is empty: there is nothing to do"))
-    effective = manifest.under(defaults)
+    defaults, complaint = _profile(manifest, meaning)
+    problems += [_odd(pairs, "profile", complaint)] if complaint else []
+    effective = manifest.under(defaults).under(meaning.defaults)
     if effective.engine is None and effective.engine_class is None:
         text = "no engine; add e.g. `engine: claude`, or give --engine to `aq add`"
         problems.append(Problem(1, 1, text, warning=True))
     if manifest.engine is not None and not is_engine(manifest.engine):
         problems.append(_odd(pairs, "engine", _unknown("engine", manifest.engine, engines)))
-    if manifest.profile is not None and manifest.profile not in (known := list(profiles())):
-        problems.append(_odd(pairs, "profile", _unknown("profile", manifest.profile, known)))
     if manifest.cwd is not None and not is_folder(manifest.cwd):
         problems.append(_odd(pairs, "cwd", f"cwd: {manifest.cwd} is not there"))
     return sorted(problems, key=lambda problem: (problem.line, problem.column))
+
+
+def _profile(manifest: Manifest, meaning: Meaning) -> tuple[Manifest, str]:
+    """What the job's profile sets, and what is wrong with that profile; '' when nothing is."""
+    wanted = manifest.profile or meaning.defaults.profile
+    if wanted is None:
+        return EMPTY, ""
+    try:
+        found = meaning.profile(wanted)
+    except ManifestError as error:
+        return EMPTY, f"its profile cannot be used: {str(error).splitlines()[0]}"
+    return (found.defaults, "") if found else (EMPTY, _unknown("profile", wanted, meaning.profiles()))
 
 
 def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
@@ -41,5 +55,5 @@ def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
 
 
 def _odd(pairs: Pairs, key: str, message: str) -> Problem:
-    node = pairs[key][1]
-    return Problem(node.line, node.column, message, warning=True)
+    line, column = (pairs[key][1].line, pairs[key][1].column) if key in pairs else (1, 1)
+    return Problem(line, column, message, warning=True)
