@@ -1,8 +1,32 @@
 """A job says what it needs of its host; where that is not there, its agent is never started."""
 
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
 import pytest
 
 from .conftest import Aq, Jobs
+
+
+@dataclass
+class Program:
+    """A program on PATH."""
+
+    path: Path
+
+    def plays(self, script: str) -> None:
+        """From now on it is this shell script, in a file of its own."""
+        new = self.path.with_suffix(".new")
+        new.write_text(f"#!/bin/sh\n{script}\n")
+        new.chmod(0o755)
+        new.rename(self.path)
+
+    def says(self, text: str, *, counted: bool = False) -> None:
+        self.plays(f"echo '{text}'" + (f"; echo >> {self.path}.calls" if counted else ""))
+
+    def calls(self) -> int:
+        return len(Path(f"{self.path}.calls").read_text().splitlines())
 
 
 def test_what_the_host_offers_lets_a_job_run(aq: Aq, jobs: Jobs) -> None:
@@ -27,13 +51,69 @@ def test_what_is_no_capability_is_refused_at_its_place(aq: Aq, jobs: Jobs) -> No
     assert 'odd.md:3:15: capabilities: "node>=" is no capability' in said
 
 
-def test_doctor_prints_what_this_host_offers_and_looks_again_when_told(aq: Aq, jobs: Jobs) -> None:
-    offers = aq("doctor", "--capabilities", "--json", check=None).json()["offers"]
-    assert offers["os"]
+@pytest.fixture
+def go(home: Path, aq: Aq) -> Program:
+    """Stands in for Go, and for any program whose version a job may ask for."""
+    found = Program(home / "tools/go")
+    found.path.parent.mkdir()
+    aq.env["PATH"] = f"{found.path.parent}:{os.environ['PATH']}"
+    return found
+
+
+def offered(aq: Aq, *more: str) -> list[str]:
+    found: list[str] = aq("doctor", "--capabilities", "--json", *more).json()["offers"]["go"]
+    return found
+
+
+def test_doctor_prints_what_this_host_offers_with_or_without_a_queue(aq: Aq, home: Path, go: Program) -> None:
+    go.says("go version go1.22.4 linux/amd64")
+    offers = aq("doctor", "--capabilities", "--json").json()["offers"]
+    assert {"os", "arch", "cpus", "mem", "engine", "node", "python", "go", "rust", "java", "docker", "git"} <= {*offers}
     assert "shell" in offers["engine"]
-    assert offers["git"]
-    cache = jobs.queue / ".aq/host.json"
-    assert cache.exists()
-    cache.write_text(cache.read_text().replace("git version", "git version 99.0, not"))
-    assert "99.0" in aq("doctor", "--capabilities", check=None).out
-    assert "99.0" not in aq("doctor", "--capabilities", "--rescan", check=None).out
+    assert offers["os"]
+    assert offers["go"] == ["go version go1.22.4 linux/amd64"]
+    assert "go1.22.4" in aq("doctor", "--capabilities", "--rescan").out
+    assert not (home / "queue").exists()
+
+
+@pytest.mark.usefixtures("queue")
+def test_a_version_is_asked_for_once_and_again_when_the_program_is_another(aq: Aq, go: Program) -> None:
+    go.says("go version go1.22.4", counted=True)
+    assert [offered(aq), offered(aq)] == [["go version go1.22.4"]] * 2
+    assert go.calls() == 1
+    go.says("go version go1.23.0")
+    assert offered(aq) == ["go version go1.23.0"]
+    go.path.unlink()
+    assert not any("go1.23" in said for said in offered(aq))
+
+
+@pytest.mark.usefixtures("queue")
+@pytest.mark.parametrize("call", [("doctor", "--rescan"), ("doctor", "--capabilities", "--rescan")])
+def test_doctor_asks_again_when_told(aq: Aq, go: Program, call: tuple[str, ...]) -> None:
+    """A stand-in of a version manager stays the same file when another version is chosen."""
+    version = go.path.parent / "version"
+    version.write_text("go1.22.4")
+    go.plays(f'echo go version "$(cat {version})"')
+    assert offered(aq) == ["go version go1.22.4"]
+    version.write_text("go1.23.0")
+    assert offered(aq) == ["go version go1.22.4"]
+    aq(*call)
+    assert offered(aq) == ["go version go1.23.0"]
+
+
+def test_a_program_that_cannot_run_is_not_offered(aq: Aq, jobs: Jobs, go: Program) -> None:
+    go.plays("echo no version 1.99 is chosen >&2; exit 1")
+    assert offered(aq) == []
+    job = jobs.add("abroad", "true", capabilities="go")
+    aq("run", "--once", check=1)
+    assert jobs.stage(job) == "failed"
+
+
+def test_a_supervisor_sees_what_is_installed_while_it_runs(aq: Aq, jobs: Jobs, go: Program) -> None:
+    with aq.started("run"):
+        early = jobs.add("early", "true", capabilities="go>=9000")
+        jobs.wait(early, "failed")
+        go.says("go version go9000.1")
+        late = jobs.add("late", "true", capabilities="go>=9000")
+        jobs.wait(late, "review", "failed")
+    assert jobs.stage(late) == "review"

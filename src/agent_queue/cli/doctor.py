@@ -14,7 +14,7 @@ from agent_queue.core.errors import EXIT_FAILED, SettingsError
 from agent_queue.core.job import Stage
 from agent_queue.flow.doctor import Level, engines_of, examine
 from agent_queue.flow.doctor_leftovers import leftovers
-from agent_queue.wiring import ENGINES, App, opened
+from agent_queue.wiring import ENGINES, App
 
 UNVERSIONED = ("shell",)
 """Any POSIX shell will do, and many take no `--version`."""
@@ -22,7 +22,7 @@ UNVERSIONED = ("shell",)
 
 @click.command()
 @click.option("--capabilities", is_flag=True, help="Print what this host offers to `capabilities` instead.")
-@click.option("--rescan", is_flag=True, help="Look again for what was found before.")
+@click.option("--rescan", is_flag=True, help="Ask programs for their versions again.")
 @json_option
 @click.pass_obj
 def command(root: str | None, *, capabilities: bool, rescan: bool, as_json: bool) -> None:
@@ -30,16 +30,18 @@ def command(root: str | None, *, capabilities: bool, rescan: bool, as_json: bool
 
     Of agent programs nothing but `--version` is run.
     """
+    app = App(root)
     if capabilities:
-        offers = opened(root).offers.all(rescan=rescan)
+        offers = app.offers.all(rescan=rescan)
         emit(as_json, {"offers": offers}, (f"{key:<10} {', '.join(values) or '-'}" for key, values in offers.items()))
         return
-    app = App(root)
     settings: dict[str, Any] = {"problem": "", "fix": "", "durability": None}
     engines: list[dict[str, Any]] = []
     rows: Sequence[Row] = []
     try:
         settings["durability"] = app.settings.run.durability
+        if rescan:
+            app.offers.all(rescan=True)
         rows = app.glance.board()["rows"] if app.layout.exists() else []
         asked = {row["engine"] for row in rows if row["stage"] is Stage.INBOX} | {app.settings.defaults.engine or ""}
         engines = engines_of(app.tools, list(ENGINES), asked - {""})

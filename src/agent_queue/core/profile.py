@@ -22,7 +22,9 @@ class Profile:
     @property
     def summary(self) -> str:
         """Its description; without one, the first line of the persona that says something."""
-        return self.description or next((line.strip("# ") for line in self.persona.splitlines() if line.strip("# ")), "")
+        return self.description or next(
+            (line.strip("# ") for line in self.persona.splitlines() if line.strip("# ")), ""
+        )
 
 
 @dataclass(frozen=True, slots=True)

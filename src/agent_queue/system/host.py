@@ -47,7 +47,10 @@ def _any_of(patterns: tuple[str, ...]) -> Callable[[str], object]:
 
 
 def version(program: str, argument: str = "--version") -> str:
-    """The first line that a program prints for `--version` (or `argument`), '' when it does not within ten seconds."""
+    """The first line that a program prints for `--version` (or `argument`).
+
+    '' when it says nothing within ten seconds, or ends with a failure: what it prints then is no version.
+    """
     try:
         done = subprocess.run(
             [program, argument], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
@@ -55,8 +58,8 @@ def version(program: str, argument: str = "--version") -> str:
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    lines = (done.stdout or done.stderr).strip().splitlines()
-    return lines[0].strip() if lines else ""
+    lines = (done.stdout.strip() or done.stderr.strip()).splitlines()
+    return lines[0].strip() if lines and done.returncode == 0 else ""
 
 
 def side_files(pattern: str) -> list[tuple[str, bytes]]:
