@@ -187,6 +187,17 @@ def test_a_queue_that_is_not_there(aq: Aq) -> None:
         assert "aq init" in ran.err
 
 
+def test_a_folder_with_an_inbox_becomes_a_queue_unless_its_past_is_missing(aq: Aq, home: Path, repo: Path) -> None:
+    inbox = home / "queue/inbox"
+    inbox.mkdir(parents=True)
+    (inbox / "first.md").write_text(f"---\nengine: shell\ncwd: {repo}\n---\ntrue\n")
+    assert "first" in aq("status").out
+    aq("run", "--once")
+    assert (home / "queue/review/first.md").exists()
+    shutil.rmtree(home / "queue/journal")
+    assert "no queue at" in aq("run", "--once", check=1).err, "the journal is not made anew behind a person's back"
+
+
 @contextmanager
 def unwritable(folder: Path) -> Iterator[None]:
     """A folder that nobody may write to, root included: for root it takes the file system's own flag."""

@@ -71,3 +71,10 @@ class Layout:
     def holds_jobs(self) -> bool:
         """True when the folders are there that hold what cannot be made again."""
         return all(os.path.isdir(folder) for folder in (*map(self.stage, Stage), f"{self.root}/journal"))
+
+    def made_by_hand(self) -> bool:
+        """True for a folder with an inbox in which no aq has worked yet: nothing that is missing can have been lost."""
+        worked = ("journal", "runs", "work")
+        return os.path.isdir(self.stage(Stage.INBOX)) and not any(
+            os.path.exists(f"{self.root}/{name}") for name in worked
+        )

@@ -180,8 +180,8 @@ def opened(root: str | None, tell: Callable[[str], None] = lambda _: None) -> Ap
         AqError: there is no queue.
     """
     app = App(root, tell)
-    if not app.layout.holds_jobs():
+    if not (app.layout.holds_jobs() or app.layout.made_by_hand()):
         raise AqError(f"no queue at {app.layout.root}", hint="`aq init` makes one; --root or AGENT_QUEUE_ROOT names it")
     if not app.layout.exists():
-        app.initialise()  # somebody tidied up: what is missing can be made again
+        app.initialise()  # somebody tidied up, or began with mkdir: what is missing can be made
     return app
