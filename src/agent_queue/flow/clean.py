@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from agent_queue.core.errors import AqError, StorageError
 from agent_queue.core.job import FINAL, JobId, Stage
 from agent_queue.core.lifecycle import Job
 from agent_queue.flow.tools import Tools
@@ -30,7 +31,13 @@ def clean(tools: Tools, *, keep: int, branches: bool) -> Cleaned:
             cleaned.left.append(f"{job.id}: another process holds it")
             continue
         try:
-            _clean_one(tools, job, label, cleaned, branches=branches)
+            now = tools.queue.job(job.id)  # only under its lock is it still so: a person may have put it back
+            if now is not None and now.stage in FINAL:
+                _clean_one(tools, now, label, cleaned, branches=branches)
+        except StorageError:
+            raise  # the queue's own disk: the next one would meet the same
+        except AqError as error:
+            cleaned.left.append(f"{job.id}: {error}")
         finally:
             lock.close()
     return cleaned
