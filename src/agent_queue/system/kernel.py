@@ -10,6 +10,7 @@ import os
 import struct
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 LINUX = sys.platform.startswith("linux")
 _AT_FDCWD = -100
@@ -100,9 +101,14 @@ def punch_hole(fd: int, start: int, length: int) -> None:
 def flush(fd: int) -> None:
     """Put a file or folder on the disk itself; macOS needs more than fsync for that."""
     if sys.platform == "darwin":
-        fcntl.fcntl(fd, _F_FULLFSYNC)
-    else:
-        os.fsync(fd)
+        try:
+            fcntl.fcntl(fd, _F_FULLFSYNC)
+        except OSError as error:
+            if error.errno not in (*_UNSUPPORTED, errno.ENOTTY):
+                raise
+        else:
+            return  # where a file system knows no such flush, fsync is all there is
+    os.fsync(fd)
 
 
 @functools.cache
@@ -111,7 +117,12 @@ def boot_id() -> str:
     if LINUX:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read().strip()
-    return _output(("sysctl", "-n", "kern.boottime")).replace(" ", "_")[:80]
+    return _output(("sysctl", "-n", "kern.bootsessionuuid")).strip() or _boot_time()
+
+
+def _boot_time() -> str:
+    """When it was booted, `{ sec = 1772366400, usec = 0 } Sun Mar  1 12:00:00 2026`: the seconds alone know no zone."""
+    return _output(("sysctl", "-n", "kern.boottime")).partition("sec = ")[2].partition(",")[0]
 
 
 def start_time(pid: int) -> str:
@@ -126,7 +137,13 @@ def start_time(pid: int) -> str:
             return fields[19].decode() if fields[0] not in (b"Z", b"X") else ""
         except (OSError, IndexError):
             return ""
-    return _output(("ps", "-o", "lstart=", "-p", str(pid))).strip()
+    return began(_output(("ps", "-o", "state=", "-o", "lstart=", "-p", str(pid))))
+
+
+def began(row: str) -> str:
+    """When a process began, in a row of `ps` with its state before it; '' for a zombie, or none."""
+    state, _, start = row.strip().partition(" ")
+    return "" if state.startswith("Z") else start.strip()
 
 
 def carriers(marker: str) -> Iterator[int]:
@@ -137,7 +154,7 @@ def carriers(marker: str) -> Iterator[int]:
             if name.isdigit() and int(name) != os.getpid() and _environment_has(name, wanted.encode()):
                 yield int(name)
         return
-    for line in _output(("ps", "-axEww", "-o", "pid=,command=")).splitlines():
+    for line in _output(("ps", "-axEww", "-o", "pid=", "-o", "command=")).splitlines():
         pid, _, rest = line.strip().partition(" ")
         if wanted in rest.split() and int(pid) != os.getpid():
             yield int(pid)
@@ -153,26 +170,35 @@ def _environment_has(pid: str, wanted: bytes) -> bool:
 
 def file_system(path: str) -> str:
     """The type of the file system that holds `path`, e.g. ext4; '' where it cannot be told."""
-    if not LINUX:
-        return _output(("stat", "-f", "%T", path)).strip()
-    best, found = "", ""
-    try:
-        real = os.path.realpath(path)
-        with open("/proc/self/mounts", encoding="utf-8", errors="replace") as file:
-            for line in file:
-                _, mount, kind, *_ = line.split(" ")
-                mount = mount.replace("\\040", " ")
-                if (real == mount or real.startswith(mount.rstrip("/") + "/")) and len(mount) >= len(best):
-                    best, found = mount, kind
-    except OSError:
-        return ""
+    real, best, found = os.path.realpath(path), "", ""
+    for folder, kind in _mounted() if LINUX else mounted(_output(("mount",))):
+        if (real == folder or real.startswith(folder.rstrip("/") + "/")) and len(folder) >= len(best):
+            best, found = folder, kind
     return found
 
 
+def _mounted() -> Iterator[tuple[str, str]]:
+    """Folder and type of everything that is mounted, what lies on top last."""
+    with suppress(OSError), open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            _, folder, kind, *_ = line.split(" ")
+            yield folder.replace("\\040", " "), kind
+
+
+def mounted(listing: str) -> Iterator[tuple[str, str]]:
+    """The same as BSD's `mount` tells it, `/dev/disk3s5 on /System/Volumes/Data (apfs, local, journaled)`."""
+    for line in listing.splitlines():
+        place, _, options = line.rpartition(" (")
+        yield f"/{place.partition(' on /')[2]}", options.partition(",")[0].removesuffix(")")
+
+
 def _output(argv: tuple[str, ...]) -> str:
+    """What a program prints; in no language, and at no place, so that the same thing is always told the same way."""
     import subprocess
 
+    env = {**os.environ, "LC_ALL": "C", "TZ": "UTC0"}
     try:
-        return subprocess.run(argv, capture_output=True, text=True, timeout=10, check=False).stdout
+        done = subprocess.run(argv, capture_output=True, env=env, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
+    return os.fsdecode(done.stdout)

@@ -12,7 +12,7 @@ LINUX = sys.platform.startswith("linux")
 def parents() -> list[tuple[int, int]]:
     """(process, parent) of every process."""
     if not LINUX:
-        return [(int(pid), int(parent)) for pid, parent in map(str.split, _ps("-axo pid=,ppid=").splitlines())]
+        return [(int(pid), int(parent)) for pid, parent in map(str.split, _ps("-ax -o pid= -o ppid=").splitlines())]
     found = ((name, _fields(name)) for name in posix.listdir("/proc") if name.isdigit())
     return [(int(name), int(fields[1])) for name, fields in found if fields]
 
@@ -40,6 +40,7 @@ def _fields(pid: str) -> list[bytes]:
 
 
 def _ps(options: str) -> str:
+    """What ps prints; the same whatever the agent's zone and language are."""
     import os
 
-    return os.popen(f"ps {options}").read()
+    return os.popen(f"LC_ALL=C TZ=UTC0 ps {options}").read()

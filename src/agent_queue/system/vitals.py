@@ -112,7 +112,7 @@ def _told_by_ps(root: int) -> Vitals | None:
     import subprocess  # takes time, and whoever asks for the machine alone has no use for it
 
     try:
-        argv = ("ps", "-axo", "pid=,ppid=,rss=,time=")
+        argv = ("ps", "-ax", *(word for name in ("pid", "ppid", "rss", "time") for word in ("-o", f"{name}=")))
         lines = subprocess.run(argv, capture_output=True, text=True, timeout=10, check=False).stdout.splitlines()
     except (OSError, subprocess.TimeoutExpired):
         return None
