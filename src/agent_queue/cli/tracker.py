@@ -3,6 +3,7 @@
 import click
 
 from agent_queue.cli.options import emit, json_option
+from agent_queue.core.item import shown
 from agent_queue.wiring import opened
 from agent_queue.wiring.trackers import tracker
 
@@ -23,6 +24,7 @@ def check(root: str | None, *, item: str | None, as_json: bool) -> None:
     lines = [f"{found.name}: {line}" for line in found.check()]
     if item:
         one = found.get(item)
-        labels = ", ".join(one.labels) or "none"
-        lines.append(f"{one.id}: {' '.join(one.title.split())!r}, status {one.status or 'none'}, labels: {labels}")
+        labels = ", ".join(map(shown, one.labels)) or "none"
+        status = shown(one.status) if one.status else "none"
+        lines.append(f"{one.id}: {shown(' '.join(one.title.split()))}, status {status}, labels: {labels}")
     emit(as_json, {"kind": found.name, "found": lines}, lines)

@@ -7,7 +7,8 @@ from typing import Any
 from agent_queue.core.trouble import TrackerError, Trouble
 
 LARGEST = 1 << 20
-"""Characters of title and text together."""
+"""Characters of a title, and of a text."""
+SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +76,15 @@ class Fields:
             return ()
         found = [plain(label) for label in value]
         self.odd += [
-            f"a label is no text: {str(label)[:40]}" for label, text in zip(value, found, strict=True) if not text
+            f"a label is no text: {shown(str(label))}" for label, text in zip(value, found, strict=True) if not text
         ]
         return tuple(text for text in found if text)
+
+
+def shown(text: str) -> str:
+    """A text of a tracker in quotes, short and fit for a terminal."""
+    short = "".join(c if c.isprintable() else "?" for c in text[:SHOWN])
+    return repr(short + ("..." if len(text) > SHOWN else ""))
 
 
 def plain(value: Any) -> str | None:

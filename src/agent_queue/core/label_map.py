@@ -8,7 +8,7 @@ from typing import Any
 
 from agent_queue.core import capabilities
 from agent_queue.core.frontmatter import Node, NodeError
-from agent_queue.core.item import Item
+from agent_queue.core.item import Item, shown
 from agent_queue.core.job import Stage
 from agent_queue.core.manifest import KEYS, Manifest
 
@@ -25,7 +25,6 @@ SEPARATORS = (":", "/", "::")
 _LABEL = re.compile(r"\s*([A-Za-z][A-Za-z-]*)(?:::|:|/)\s*(\S.*?)\s*", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PLAIN = re.compile(r"(?!(?:null|true|false)$)[A-Za-z](?:[\w./#>=-]|:(?=[\w/]))*", re.ASCII | re.IGNORECASE)
-SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,23 +47,23 @@ def mapped(item: Item, legal: Mapping[str, Collection[str]]) -> Mapped:
         name = found[1].casefold() if found else ""
         if found is None or name not in LABEL_KEYS:
             if name in KEYS:
-                ignored.append(f"label {_shown(label)}: a label cannot set {name}; [tracker.defaults] can")
+                ignored.append(f"label {shown(label)}: a label cannot set {name}; [tracker.defaults] can")
             continue
         key = LABEL_KEYS[name][0]
         value = _value(key, found[2])
         if value is None or value not in legal.get(key, (value,)):
-            ignored.append(f"label {_shown(label)}: no legal {name}")
+            ignored.append(f"label {shown(label)}: no legal {name}")
         elif key == "capabilities":
             values[key] = tuple(dict.fromkeys((*values.get(key, ()), *value)))
         elif key in values and values[key] != value:
-            ignored.append(f"label {_shown(label)}: another label sets {name}")
+            ignored.append(f"label {shown(label)}: another label sets {name}")
         else:
             values[key] = value
     for key, said in (("priority", item.priority), ("kind", item.kind)):
         if said and key not in values:
             value = _value(key, said.casefold() if key == "priority" else said)
             if value is None:
-                ignored.append(f"its {key} is {_shown(said)}, which is none")
+                ignored.append(f"its {key} is {shown(said)}, which is none")
             else:
                 values[key] = value
     return Mapped(values=values, ignored=tuple(ignored))
@@ -80,11 +79,6 @@ def _value(key: str, text: str) -> Any:
         return KEYS[key].kind.parse(Node(text, 1, 1, text.casefold()))
     except NodeError:
         return None
-
-
-def _shown(text: str) -> str:
-    short = "".join(c if c.isprintable() else "?" for c in text[:SHOWN])
-    return repr(short + ("..." if len(text) > SHOWN else ""))
 
 
 def frontmatter(item: Item, found: Mapped, defaults: Manifest, of_type: Manifest) -> dict[str, Any]:
