@@ -265,6 +265,11 @@ def test_a_wrong_configuration_is_named(aq: Aq, queue: Path, text: str, said: st
 def test_words_that_are_no_command(aq: Aq, queue: Path) -> None:
     assert "did you mean 'status'?" in aq("statsu", check=2).err
     assert "no job is called nothing" in aq("show", "nothing", check=2).err
+    for call in (("pause", "cluade"), ("resume", "cluade"), ("run", "--once", "--engine", "cluade"),
+                 ("pause", "../../cluade"), ("read-log", "cluade", "/dev/null")):  # fmt: skip
+        assert "no engine is called" in aq(*call, check=2).err
+    assert "did you mean 'claude'?" in aq("pause", "cluade", check=2).err
+    assert list((queue / "lanes").iterdir()) == []
     assert "--now and --detach exclude each other" in aq("stop", "--now", "--detach", check=2).err
 
 

@@ -415,6 +415,21 @@ def test_completion_knows_commands_and_jobs(aq: Aq, jobs: Jobs) -> None:
     assert completed("show", "fix") == [job]
     assert len(completed("show", "20")) == 2
     assert completed("help", "stat") == ["status"]
+    for command in ("ship", "promote", "cancel", "requeue", "reject", "merge", "insights", "to-tracker"):
+        assert completed(command, "fix") == [job]
+    for words in (("pause",), ("resume",), ("run", "--engine"), ("add", "--engine"), ("read-log",)):
+        assert completed(*words, "cla") == ["claude"]
+    assert completed("profiles", "rev") == ["reviewer"]
+
+
+PATHS = {"add": "file", "lint": "file", "add --cwd": "dir", "--root": "dir", "import": "dir", "read-log pi": "file"}
+
+
+@pytest.mark.parametrize("words", PATHS)
+def test_completion_leaves_paths_to_the_shell(aq: Aq, words: str) -> None:
+    number = len(words.split()) + 1
+    env = {"_AQ_COMPLETE": "bash_complete", "COMP_WORDS": f"aq {words} ./a", "COMP_CWORD": str(number)}
+    assert aq(env=env).out.startswith(f"{PATHS[words]},")
 
 
 # show

@@ -91,7 +91,12 @@ class Commands(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="aq")
-@click.option("--root", metavar="FOLDER", help="The queue's folder; else AGENT_QUEUE_ROOT, else your data folder.")
+@click.option(
+    "--root",
+    metavar="FOLDER",
+    type=click.Path(file_okay=False),
+    help="The queue's folder; else AGENT_QUEUE_ROOT, else your data folder.",
+)
 @click.pass_context
 def cli(ctx: click.Context, root: str | None) -> None:
     """A queue that runs AI coding agents unattended, and loses nothing.

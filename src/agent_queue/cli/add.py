@@ -6,7 +6,7 @@ from dataclasses import replace
 import click
 
 from agent_queue.cli.inputs import inputs
-from agent_queue.cli.options import chatter, emit, json_option
+from agent_queue.cli.options import chatter, emit, engine_names, json_option
 from agent_queue.core.choices import Priority
 from agent_queue.core.errors import UsageError
 from agent_queue.flow import intake
@@ -15,9 +15,9 @@ from agent_queue.wiring import opened
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...|FOLDER|-")
-@click.option("--engine", help="Agent program, where a file does not say.")
-@click.option("--cwd", type=click.Path(), help="Where the agent works; else the current folder.")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...|FOLDER|-", type=click.Path())
+@click.option("--engine", help="Agent program, where a file does not say.", shell_complete=engine_names)
+@click.option("--cwd", type=click.Path(file_okay=False), help="Where the agent works; else the current folder.")
 @click.option("--yolo/--no-yolo", default=None, help="All tools without asking, where a file does not say.")
 @click.option(
     "--priority", type=click.Choice([priority.value for priority in Priority]), help="Where a file does not say."

@@ -10,7 +10,7 @@ from agent_queue.wiring.import_old import import_old
 
 
 @click.command("import")
-@click.argument("old", metavar="OLD", type=click.Path())
+@click.argument("old", metavar="OLD", type=click.Path(file_okay=False))
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option(
     "--yolo", is_flag=True, help="Write `yolo: true` into files that do not say it: once that was the default."

@@ -13,7 +13,7 @@ from agent_queue.wiring import ENGINES, App
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...|FOLDER|-")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...|FOLDER|-", type=click.Path())
 @click.option("--format", "form", type=click.Choice(["text", "github"]), default="text", show_default=True,
               help="`github` marks the lines of a pull request.")  # fmt: skip
 @json_option

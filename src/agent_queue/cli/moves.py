@@ -5,14 +5,14 @@ from collections.abc import Callable
 import click
 
 from agent_queue.cli.errors import exit_code_of
-from agent_queue.cli.options import emit
+from agent_queue.cli.options import emit, job_ids
 from agent_queue.core.errors import AqError
 from agent_queue.core.job import JobId, Stage
 from agent_queue.flow.requests import named
 from agent_queue.wiring import App, opened
 from agent_queue.wiring.trackers import tell_moved
 
-jobs_argument = click.argument("jobs", nargs=-1, required=True, metavar="JOB...")
+jobs_argument = click.argument("jobs", nargs=-1, required=True, metavar="JOB...", shell_complete=job_ids)
 
 
 def move_each(

@@ -4,9 +4,12 @@ import json
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from agent_queue.wiring import App
 
 SCHEMA_VERSION = 1
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -28,6 +31,29 @@ def command_names(ctx: click.Context, param: click.Parameter, incomplete: str) -
     from agent_queue.cli import COMMANDS
 
     return [name for name in COMMANDS if name.startswith(incomplete)]
+
+
+def engine_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+    from agent_queue.wiring import ENGINES
+
+    return [name for name in ENGINES if name.startswith(incomplete)]
+
+
+def engine_known(app: "App", name: str) -> None:
+    """
+    Raises:
+        UsageError: no engine is called that.
+    """
+    if app.engine(name) is None:
+        from difflib import get_close_matches
+
+        from agent_queue.core.errors import UsageError
+        from agent_queue.wiring import ENGINES
+
+        near = get_close_matches(name, ENGINES, n=1)
+        guess = f" (did you mean '{near[0]}'?)" if near else ""
+        hint = f"known are {', '.join(ENGINES)}, and module:Class"
+        raise UsageError(f"no engine is called '{name}'{guess}", hint=hint)
 
 
 job_argument = click.argument("job", shell_complete=job_ids)

@@ -11,8 +11,15 @@ from agent_queue.core.profile import Found
 from agent_queue.wiring import opened
 
 
+def profile_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+    from agent_queue.wiring import App
+
+    names = App(ctx.find_root().params.get("root")).profiles.names()
+    return [name for name in names if name.startswith(incomplete)]
+
+
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=profile_names)
 @json_option
 @click.pass_obj
 def command(root: str | None, *, name: str | None, as_json: bool) -> None:

@@ -7,8 +7,7 @@ from typing import BinaryIO
 
 import click
 
-from agent_queue.cli.options import SCHEMA_VERSION, chatter, json_option, on_terminal
-from agent_queue.core.errors import UsageError
+from agent_queue.cli.options import SCHEMA_VERSION, chatter, engine_known, engine_names, json_option, on_terminal
 from agent_queue.core.outcome import Exit
 from agent_queue.flow.read_log import HEAD, not_its_own, owners, read_log
 from agent_queue.flow.reading import Reading
@@ -18,7 +17,7 @@ CHUNK = 1 << 20
 
 
 @click.command()
-@click.argument("engine")
+@click.argument("engine", shell_complete=engine_names)
 @click.argument("file", type=click.File("rb"))
 @click.option("--exit", "code", type=click.IntRange(-255, 255), default=0, show_default=True,
               help="The program's exit code; a signal as its negative number.")  # fmt: skip
@@ -33,9 +32,9 @@ def command(root: str | None, *, engine: str, file: BinaryIO, code: int, sidecar
     No queue is needed. It prints one JSON object, indented for a terminal; FILE may be - for standard input.
     """
     app = App(root, chatter)
+    engine_known(app, engine)
     adapter = app.engine(engine)
-    if adapter is None:
-        raise UsageError(f"no engine is called '{engine}'", hint=f"known are {', '.join(ENGINES)}, and module:Class")
+    assert adapter is not None
     exit_ = Exit(code=code, signal=None, duration_s=0.0) if code >= 0 else Exit(code=None, signal=-code, duration_s=0.0)
     head = file.read(HEAD)
     others = {name: lambda name=name: app.engine(name) for name in ENGINES if name != engine}

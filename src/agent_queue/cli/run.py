@@ -4,7 +4,7 @@ import time
 
 import click
 
-from agent_queue.cli.options import chatter
+from agent_queue.cli.options import chatter, engine_known, engine_names
 from agent_queue.core.errors import EXIT_AGAIN, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, UsageError
 from agent_queue.core.fields import seconds
 from agent_queue.wiring import opened
@@ -14,7 +14,7 @@ from agent_queue.wiring import opened
 @click.option("--slots", "--max", type=click.IntRange(1, 1000), help="How many jobs at a time.  [default: 3]")
 @click.option("--once", is_flag=True, help="End when nothing more can run.")
 @click.option("--wait", "patience", metavar="TIME", help="With --once: wait this long for held jobs, e.g. 10m.")
-@click.option("--engine", help="Run only jobs of this engine.")
+@click.option("--engine", help="Run only jobs of this engine.", shell_complete=engine_names)
 @click.option("--pull", type=click.FloatRange(0.01, 10_000), metavar="MINUTES", help="Take new items of the tracker.")
 @click.pass_obj
 def command(
@@ -28,6 +28,8 @@ def command(
     if wait_s is None:
         raise UsageError(f"--wait takes a time such as 10m, not '{patience}'")
     app = opened(root, lambda text: chatter(f"{time.strftime('%H:%M:%S')} {text}"))
+    if engine is not None:
+        engine_known(app, engine)
     report, interrupted = app.run(
         slots or app.settings.run.slots, once=once, wait_s=wait_s, engine=engine, pull_minutes=pull
     )
