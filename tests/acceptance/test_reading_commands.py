@@ -493,6 +493,30 @@ def test_logs_are_readable_events(aq: Aq, jobs: Jobs, agent: Agent) -> None:
     assert raw.data == (jobs.run_folder(job) / "agent.log").read_bytes()
 
 
+def test_logs_for_a_program(aq: Aq, jobs: Jobs, agent: Agent) -> None:
+    agent.tells(*begun("I look", tools=[("Bash", {"command": "ls"})]), done("Fixed"))
+    job = jobs.add("told", "Do it.", engine="claude", verify="echo checked")
+    aq("run", "--once")
+    value = aq("logs", job, "--json").json()
+    assert (value["schema_version"], value["job"], value["run"], value["log"]) == (1, job, 1, "agent")
+    assert {"kind": "text", "text": "I look"} in value["events"]
+    assert {"tool", "text"} <= {event["kind"] for event in value["events"]}
+    verify = aq("logs", job, "--verify", "--json").json()
+    assert verify["log"] == "verify"
+    assert "".join(event["text"] for event in verify["events"]) == "+ echo checked\nchecked\n"
+    assert "exclude each other" in aq("logs", job, "--raw", "--json", check=2).err
+
+
+def test_a_supervisor_that_drained_tells_a_program_what_it_did(aq: Aq, jobs: Jobs) -> None:
+    for name, body in (("good", "true"), ("bad", "exit 3"), ("fine", "true")):
+        jobs.add(name, body)
+    waits = jobs.add("waits", "true", deps="nobody")
+    value = aq("run", "--once", "--json", check=1).json()
+    assert (value["schema_version"], value["ended"], value["held"]) == (1, {"review": 2, "failed": 1}, 0)
+    assert value["left"] == [f"{waits}: waits: waiting for nobody (no job is called that)"]
+    assert value["interrupted"] is False
+
+
 def test_logs_of_bytes_that_are_no_text(aq: Aq, jobs: Jobs) -> None:
     job = jobs.add("job", r"printf 'caf\303\251 \377\000\033[2J end'")
     aq("run", "--once")

@@ -4,7 +4,7 @@ import time
 
 import click
 
-from agent_queue.cli.options import chatter, engine_known, engine_names
+from agent_queue.cli.options import chatter, emit, engine_known, engine_names, json_option
 from agent_queue.core.errors import EXIT_AGAIN, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, UsageError
 from agent_queue.core.fields import seconds
 from agent_queue.wiring import opened
@@ -16,10 +16,12 @@ from agent_queue.wiring import opened
 @click.option("--wait", "patience", metavar="TIME", help="With --once: wait this long for held jobs, e.g. 10m.")
 @click.option("--engine", help="Run only jobs of this engine.", shell_complete=engine_names)
 @click.option("--pull", type=click.FloatRange(0.01, 10_000), metavar="MINUTES", help="Take new items of the tracker.")
+@json_option
 @click.pass_obj
 def command(
-    root: str | None, *, slots: int | None, once: bool, patience: str | None, engine: str | None, pull: float | None
-) -> None:
+    root: str | None, *, slots: int | None, once: bool, patience: str | None, engine: str | None, pull: float | None,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Run the queue: take up what the last supervisor left, then start jobs as they come.
 
     Ctrl-C once: no new jobs, wait for the running ones. Twice: stop them now; their work is kept.
@@ -35,6 +37,8 @@ def command(
     )
     for line in report.left:
         chatter(line)
+    ended = {stage: count for stage, count in report.ended.items() if count}
+    emit(as_json, {"ended": ended, "held": report.held, "left": report.left, "interrupted": interrupted}, ())
     if interrupted:
         raise SystemExit(EXIT_INTERRUPTED)
     raise SystemExit(EXIT_FAILED if report.failed else EXIT_AGAIN if report.held else EXIT_OK)

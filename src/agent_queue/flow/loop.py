@@ -237,4 +237,4 @@ class Loop:
                 self._runs.begin(run)
             else:
                 let_go(run)
-                self.report.failed += move.target is Stage.FAILED
+                self.report.ended[move.target] += move.target is not Stage.INBOX

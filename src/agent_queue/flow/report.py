@@ -1,7 +1,10 @@
 """How far a supervisor was told to stop, and what it did until then."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import IntEnum
+
+from agent_queue.core.job import Stage
 
 
 class Stopping(IntEnum):
@@ -17,7 +20,12 @@ class Stopping(IntEnum):
 class Report:
     """What a supervisor did, for its exit code."""
 
-    failed: int = 0
+    ended: Counter[str] = field(default_factory=Counter)
+    """By stage, how many runs came to rest there."""
     held: int = 0
     left: list[str] = field(default_factory=list)
     """What waits and cannot run now, for people."""
+
+    @property
+    def failed(self) -> int:
+        return self.ended[Stage.FAILED]

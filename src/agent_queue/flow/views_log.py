@@ -8,10 +8,12 @@ from enum import StrEnum
 from agent_queue.core.errors import AqError, UsageError
 from agent_queue.core.job import JobId, Stage
 from agent_queue.core.lifecycle import Job, pending
+from agent_queue.core.redaction import Redaction
+from agent_queue.flow.opened import opened_in
 from agent_queue.flow.setup import RECORD
 from agent_queue.flow.tools import Tools, policy_of
 from agent_queue.flow.verify import current
-from agent_queue.ports import Event, Reader, RunFolder
+from agent_queue.ports import Engine, Event, EventKind, Reader, RunFolder
 
 CHUNK = 1 << 20
 
@@ -99,6 +101,21 @@ def chunks(log: Log, over: Callable[[], bool], wait: Wait) -> Iterator[bytes]:
         if last:
             return
         wait(more)
+
+
+def reader_of(log: Log, engine: Callable[[str], Engine | None]) -> Reader | None:
+    """What makes the output of the run's engine readable; None for one that is not there any more."""
+    placed = opened_in(log.folder)
+    found = engine(placed.engine) if placed else None
+    return found.reader() if found else None
+
+
+def told(data: Iterable[bytes], reader: Reader | None, redaction: Redaction) -> Iterator[Event]:
+    """What a log says, without secrets: the events that the reader makes of it, else its text, in pieces."""
+    if reader is None:
+        yield from (Event(EventKind.TEXT, text) for text in redaction.stream(texts(data)))
+    else:
+        yield from (Event(event.kind, redaction.text(event.text)) for event in events(data, reader))
 
 
 def events(data: Iterable[bytes], reader: Reader) -> Iterator[Event]:
