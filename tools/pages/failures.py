@@ -62,7 +62,7 @@ def page() -> str:
         (f"`{name}`", rule.meaning + _note(name in known), FAULTS[rule.fault], _retried(name), f"`{rule.result}`")
         for name, rule in FAILURES.items()
     ]
-    return f"""# Failures, results and stops
+    text = f"""# Failures, results and stops
 
 ## Failures: what a run can break of
 
@@ -80,9 +80,12 @@ The first reason is written to `stop.json` in the run's folder before any signal
 agent then reports.
 
 {table(("reason", "when"), ((f"`{stop}`", text + _note(stop in stops)) for stop, text in STOPS.items()))}
+"""
+    note = """
 *Not produced yet*: the name is reserved, and nothing in this version leads to it. That note is computed from the
 source.
 """
+    return text + note if "Not produced" in text else text
 
 
 def used(names: type[StrEnum]) -> set[StrEnum]:

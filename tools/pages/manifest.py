@@ -60,10 +60,7 @@ body, given to the agent to the byte. Every key is optional; a file with `engine
 
 ## Keys
 
-{table(("key", "value", "default", "meaning"), rows)}
-*Nothing acts on it yet* means what it says: the key is read, checked and kept in the run's `manifest.json`, and has no
-effect in this version. That note is computed from the source.
-
+{table(("key", "value", "default", "meaning"), rows)}{unacted(rows)}
 ## One example each
 
 ```yaml
@@ -101,6 +98,16 @@ def example(name: str) -> str:
     """Raises ManifestError when the example of a key is no longer allowed."""
     parse(f"---\n{name}: {EXAMPLES[name]}\n---\nbody\n".encode(), f"example of {name}")
     return EXAMPLES[name]
+
+
+def unacted(rows: list[tuple[str, ...]]) -> str:
+    """What the note of a key means that nothing acts on; '' when there is no such key."""
+    if not any("Nothing acts" in row[-1] for row in rows):
+        return ""
+    return """
+*Nothing acts on it yet* means what it says: the key is read, checked and kept in the run's `manifest.json`, and has no
+effect in this version. That note is computed from the source.
+"""
 
 
 def state(attribute: str, meaning: str) -> str:
