@@ -34,7 +34,8 @@ BUDGET = {
 
 WORDS = (
     (field_schemas.TEXT, "text"), (field_schemas.FLAG, "`true` or `false`"), (field_schemas.PATH, "path"),
-    (field_schemas.TEXTS, "text or list"), (field_schemas.CAPABILITIES, "text or list"),
+    *((schema, "text or list") for schema in (field_schemas.TEXTS, field_schemas.WORDS, field_schemas.GLOBS)),
+    (field_schemas.CAPABILITIES, "text or list"),
     (field_schemas.LIMIT, "duration: `90s`, `45m`, `2h`, `1d`"), (field_schemas.BUDGET, "mapping"),
 )  # fmt: skip
 """What the kinds of value are called; choices are called by their words."""

@@ -106,7 +106,10 @@ def parse_words(node: Node) -> tuple[str, ...]:
     """A list, or one text with commas or white space between its words."""
     if isinstance(node.value, list):
         return tuple(parse_text(item).strip() for item in node.value)
-    return tuple(word for word in re.split(r"[,\s]+", parse_text(node)) if word)
+    words = tuple(word for word in re.split(r"[,\s]+", parse_text(node)) if word)
+    if not words:
+        raise NodeError(node, "expected text")
+    return words
 
 
 def parse_capabilities(node: Node) -> tuple[str, ...]:
@@ -228,7 +231,7 @@ DURATION = Kind(parse_limit, show_duration, field_schemas.LIMIT)
 PATH = Kind(lambda node: "~" if node.text == "~" else parse_text(node), show, field_schemas.PATH)
 TEXTS = Kind(parse_texts, show, field_schemas.TEXTS)
 CAPABILITIES = Kind(parse_capabilities, show, field_schemas.CAPABILITIES)
-WORDS = Kind(parse_words, show, field_schemas.TEXTS)
+WORDS = Kind(parse_words, show, field_schemas.WORDS)
 RETRY = Kind(parse_retry, show_retry, field_schemas.retry((*RETRIABLE, "agent_error")))
 BUDGET = Kind(parse_budget, show_budget, field_schemas.BUDGET)
 REVIEW_POLICY = Kind(parse_review_policy, show_review_policy, field_schemas.REVIEW_POLICY)

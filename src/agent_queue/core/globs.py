@@ -13,4 +13,4 @@ def parse_globs(node: Node) -> tuple[str, ...]:
     return globs
 
 
-GLOBS = Kind(parse_globs, show, field_schemas.TEXTS)
+GLOBS = Kind(parse_globs, show, field_schemas.GLOBS)

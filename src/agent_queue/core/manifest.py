@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from agent_queue.core import fields
+from agent_queue.core import field_schemas, fields
 from agent_queue.core.budget import NO_LIMITS, Budget
 from agent_queue.core.choices import DepsMode, Dirty, Priority, Scope, Ship, Workspace
 from agent_queue.core.errors import ManifestError
@@ -216,5 +216,8 @@ def json_schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "agent-queue job frontmatter",
         "type": "object",
-        "properties": {name: {**key.kind.schema, "description": key.meaning} for name, key in KEYS.items()},
+        "properties": {
+            name: {**field_schemas.or_nothing(key.kind.schema), "description": key.meaning}
+            for name, key in KEYS.items()
+        },
     }
