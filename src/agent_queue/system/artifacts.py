@@ -1,8 +1,9 @@
 """Files that a job is to leave beside its work: found by glob, inside its workspace only."""
 
-import glob
 import os
 from collections.abc import Iterator, Sequence
+
+from agent_queue.system.globs import GIT, matching
 
 
 def find(folder: str, globs: Sequence[str]) -> list[tuple[str, str]]:
@@ -10,26 +11,27 @@ def find(folder: str, globs: Sequence[str]) -> list[tuple[str, str]]:
 
     Links are not followed: what they name may lie anywhere.
     """
+    names = {os.path.normpath(name) for glob in globs for name in matching(folder, glob)}
     found: dict[str, str] = {}
-    for pattern in globs:
-        for name in glob.iglob(pattern.rstrip("/"), root_dir=folder, recursive=True, include_hidden=True):
-            found |= _files(folder, os.path.normpath(name))
+    whole = ""
+    for name in sorted(names, key=lambda name: name.split(os.sep)):
+        if not whole or not name.startswith(f"{whole}{os.sep}"):  # else all of its folder is among them
+            found |= _files(folder, name)
+            whole = name
     return sorted(found.items())
 
 
 def _files(folder: str, name: str) -> Iterator[tuple[str, str]]:
-    path = os.path.join(folder, name)
-    parts = name.split(os.sep)
-    if parts[0] in (os.pardir, "") or ".git" in parts or _through_a_link(folder, parts):
+    parts, path = name.split(os.sep), os.path.join(folder, name)
+    if parts[0] in (os.pardir, "") or GIT in parts or _through_a_link(folder, parts):
         return
     if os.path.isfile(path):
         yield name, path
-    elif os.path.isdir(path):
-        for above, folders, files in os.walk(path):
-            folders[:] = [one for one in folders if one != ".git"]
-            for one in files:
-                if os.path.isfile(whole := os.path.join(above, one)) and not os.path.islink(whole):
-                    yield os.path.relpath(whole, folder), whole
+        return
+    for inner in matching(path, "**"):
+        whole = os.path.join(path, inner)
+        if os.path.isfile(whole) and not os.path.islink(whole):
+            yield os.path.join(name, inner), whole
 
 
 def _through_a_link(folder: str, parts: list[str]) -> bool:

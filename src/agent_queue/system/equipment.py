@@ -4,7 +4,6 @@ None of it is the job's work, so none gets into a commit: git's own folder of th
 out there. Git knows no such list for one worktree; it is given to each git of ours, and to the agent's.
 """
 
-import glob
 import json
 import os
 import re
@@ -17,6 +16,7 @@ from agent_queue.core.settings import WorkspaceSettings
 from agent_queue.system import persons_git
 from agent_queue.system.checkpoint import folders
 from agent_queue.system.git import EXCLUDE, Git
+from agent_queue.system.globs import GIT, matching
 
 PLACED, READY, BEFORE = "aq-placed.json", "aq-ready.json", "aq-before-setup.json"
 COPYING = ".aq-copying"
@@ -86,8 +86,8 @@ def placed(root: str) -> list[str]:
 def _matches(repository: str, patterns: Iterable[str]) -> Iterator[str]:
     """What there is in the user's checkout, as paths below it. git's own folder is nobody's to copy."""
     for pattern in patterns:
-        for path in sorted(glob.glob(pattern.rstrip("/"), root_dir=repository, recursive=True, include_hidden=True)):
-            if ".git" not in path.split(os.sep) and "\n" not in path:
+        for path in sorted({*matching(repository, pattern)}):
+            if GIT not in path.split(os.sep) and "\n" not in path:
                 yield path
 
 
