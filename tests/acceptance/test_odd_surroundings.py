@@ -109,3 +109,29 @@ def test_a_name_that_is_no_utf_8_can_be_told(aq: Aq, jobs: Jobs, git: Callable[.
     for settings in ({"LC_ALL": locale}, {"LC_ALL": locale, "PYTHONIOENCODING": "utf-8:strict"}):
         assert aq("diff", job, "--json", env=settings).json()["files"][0]["path"] == name
         assert "caf" in aq("diff", job, env=settings).out
+
+
+@pytest.mark.parametrize("command", [["pause"], ["resume"], ["run", "--once", "--engine"], ["read-log"]])
+def test_an_engine_that_nobody_knows_is_no_engine(aq: Aq, queue: Path, command: list[str]) -> None:
+    rest = ["/dev/null"] if command == ["read-log"] else []
+    assert "no engine is called 'cluade' (did you mean 'claude'?)" in aq(*command, "cluade", *rest, check=2).err
+    away = queue / "away.paused"
+    away.write_text("")
+    assert "no engine is called '../away'" in aq(*command, "../away", *rest, check=2).err
+    assert away.exists()
+    assert list((queue / "lanes").iterdir()) == []
+
+
+def test_an_engine_that_is_gone_can_be_resumed(aq: Aq, queue: Path) -> None:
+    (queue / "lanes" / "gone.paused").write_text("")
+    assert "every engine may start jobs" in aq("resume", "gone").out
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['[limits]\nfree_disk = "900000TB"\n', 'limits.free_disk = "900000TB"\n', '[ "limits" ]\nfree_disk = "900000TB"\n'],
+)
+def test_a_table_is_seen_however_it_is_written(aq: Aq, queue: Path, text: str) -> None:
+    (queue / "config.toml").write_text(text)
+    (lane,) = aq("status", "--json").json()["lanes"]
+    assert "disk space free" in lane["reason"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from agent_queue.ports import Engine
     from agent_queue.wiring import App
 
 SCHEMA_VERSION = 1
@@ -39,24 +40,27 @@ def engine_names(ctx: click.Context, param: click.Parameter, incomplete: str) ->
     return [name for name in ENGINES if name.startswith(incomplete)]
 
 
-def engine_known(app: "App", name: str) -> None:
-    """
-    Raises:
-        UsageError: no engine is called that.
-    """
-    if app.engine(name) is None:
-        from difflib import get_close_matches
-
-        from agent_queue.core.errors import UsageError
-        from agent_queue.wiring import ENGINES
-
-        near = get_close_matches(name, ENGINES, n=1)
-        guess = f" (did you mean '{near[0]}'?)" if near else ""
-        hint = f"known are {', '.join(ENGINES)}, and module:Class"
-        raise UsageError(f"no engine is called '{name}'{guess}", hint=hint)
-
-
 job_argument = click.argument("job", shell_complete=job_ids)
+
+
+def engine_named(app: "App", name: str) -> "Engine":
+    """The adapter of this name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    from difflib import get_close_matches
+
+    from agent_queue.core.errors import UsageError
+    from agent_queue.wiring import ENGINES
+
+    found = app.engine(name)
+    if found is None:
+        near = get_close_matches(name, ENGINES, n=1)
+        meant = f" (did you mean '{near[0]}'?)" if near else ""
+        hint = f"known are {', '.join(ENGINES)}, and module:Class"
+        raise UsageError(f"no engine is called '{name}'{meant}", hint=hint)
+    return found
 
 
 def emit(as_json: bool, value: dict[str, Any], lines: Iterable[str]) -> None:

@@ -2,7 +2,7 @@
 
 import click
 
-from agent_queue.cli.options import emit, engine_known, engine_names, json_option
+from agent_queue.cli.options import emit, engine_named, engine_names, json_option
 from agent_queue.wiring import opened
 
 
@@ -14,6 +14,6 @@ def command(root: str | None, *, engine: str | None, as_json: bool) -> None:
     """Let an engine, or all of them, start no more jobs. What runs, runs on. `aq resume` undoes it."""
     app = opened(root)
     if engine is not None:
-        engine_known(app, engine)
+        engine_named(app, engine)
     app.pause(engine, paused=True)
     emit(as_json, {"paused": engine or "all"}, [f"paused: {engine or 'all engines'}"])

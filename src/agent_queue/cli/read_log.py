@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import click
 
-from agent_queue.cli.options import SCHEMA_VERSION, chatter, engine_known, engine_names, json_option, on_terminal
+from agent_queue.cli.options import SCHEMA_VERSION, chatter, engine_named, engine_names, json_option, on_terminal
 from agent_queue.core.outcome import Exit
 from agent_queue.flow.read_log import HEAD, not_its_own, owners, read_log
 from agent_queue.flow.reading import Reading
@@ -32,9 +32,7 @@ def command(root: str | None, *, engine: str, file: BinaryIO, code: int, sidecar
     No queue is needed. It prints one JSON object, indented for a terminal; FILE may be - for standard input.
     """
     app = App(root, chatter)
-    engine_known(app, engine)
-    adapter = app.engine(engine)
-    assert adapter is not None
+    adapter = engine_named(app, engine)
     exit_ = Exit(code=code, signal=None, duration_s=0.0) if code >= 0 else Exit(code=None, signal=-code, duration_s=0.0)
     head = file.read(HEAD)
     others = {name: lambda name=name: app.engine(name) for name in ENGINES if name != engine}

@@ -2,7 +2,7 @@
 
 import click
 
-from agent_queue.cli.options import emit, engine_known, engine_names, json_option
+from agent_queue.cli.options import emit, engine_named, engine_names, json_option
 from agent_queue.wiring import opened
 from agent_queue.wiring.lanes import parked
 
@@ -16,7 +16,7 @@ def command(root: str | None, *, engine: str | None, as_json: bool) -> None:
     app = opened(root)
     shut = [name for name in {**parked(app), **app.closed_lanes()} if name != "*"]
     if engine is not None and engine not in shut:
-        engine_known(app, engine)
+        engine_named(app, engine)
     for name in [engine] if engine else [None, *shut]:
         app.pause(name, paused=False)
     left = {**{name: one.reason for name, one in parked(app).items()}, **app.closed_lanes()}

@@ -4,7 +4,7 @@ import time
 
 import click
 
-from agent_queue.cli.options import chatter, emit, engine_known, engine_names, json_option
+from agent_queue.cli.options import chatter, emit, engine_named, engine_names, json_option
 from agent_queue.core.errors import EXIT_AGAIN, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, UsageError
 from agent_queue.core.fields import seconds
 from agent_queue.wiring import opened
@@ -31,7 +31,7 @@ def command(
         raise UsageError(f"--wait takes a time such as 10m, not '{patience}'")
     app = opened(root, lambda text: chatter(f"{time.strftime('%H:%M:%S')} {text}"))
     if engine is not None:
-        engine_known(app, engine)
+        engine_named(app, engine)
     report, interrupted = app.run(
         slots or app.settings.run.slots, once=once, wait_s=wait_s, engine=engine, pull_minutes=pull
     )

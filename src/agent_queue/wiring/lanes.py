@@ -41,7 +41,7 @@ def strained(app: Adapters) -> str | None:
     from agent_queue.core.limits import NO_LIMITS, strain
     from agent_queue.system.vitals import machine
 
-    limits = app.settings.limits if _mentions(app, b"[limits") else NO_LIMITS
+    limits = app.settings.limits if _mentions(app, b"limits") else NO_LIMITS
     return strain(limits, machine(app.layout.root))
 
 
@@ -49,12 +49,13 @@ def _in_use(app: Adapters) -> bool:
     """Whether there is anything to know: settings take time to import, and `aq status` is called often."""
     if any(name.endswith(PARKED) for name in os.listdir(f"{app.layout.root}/lanes")):
         return True
-    return _mentions(app, b"[lanes")
+    return _mentions(app, b"lanes")
 
 
 def _mentions(app: Adapters, table: bytes) -> bool:
+    """Whether a line begins with the table's name, `[limits]` or `limits.load = 2`; a comment says nothing."""
     try:
         with open(app.layout.settings, "rb") as file:
-            return any(line.lstrip().startswith(table) for line in file)  # a comment says nothing
+            return any(line.lstrip(b" \t[\"'").startswith(table) for line in file)
     except OSError:
         return False
