@@ -6,6 +6,7 @@ import pytest
 
 from agent_queue.core.job import JobId, Stage
 from agent_queue.flow.report import Stopping
+from agent_queue.testing.machine import job_file
 from agent_queue.testing.processes import Script
 
 from .world import World
@@ -55,6 +56,24 @@ def test_jobs_that_share_a_lock_never_overlap(world: World) -> None:
     state = {name: world.past(name).state for name in "abcd"}
     assert (state["b"]["started_at"], state["c"]["started_at"]) == (state["a"]["ended_at"], state["a"]["ended_at"])
     assert state["d"]["started_at"] == state["a"]["started_at"]
+
+
+def test_a_job_that_is_edited_as_it_starts_keeps_to_its_new_lock(world: World) -> None:
+    edited = job_file("Do it.", engine="scripted", cwd="/repo", lock="db")
+    world.add("a", lock="db", priority="high")
+    world.add("b", lock="other")
+    world.at_lock[JobId("b")] = lambda: world.machine.write(Stage.INBOX, "b.md", edited)
+    world.supervise()
+    assert (world.stage("a"), world.stage("b"), world.processes.most) == (Stage.REVIEW, Stage.REVIEW, 1)
+
+
+def test_a_job_that_is_edited_as_it_starts_waits_for_what_it_needs_now(world: World) -> None:
+    edited = job_file("Do it.", engine="scripted", cwd="/repo", deps="a")
+    world.add("a", priority="high")
+    world.add("b")
+    world.at_lock[JobId("b")] = lambda: world.machine.write(Stage.INBOX, "b.md", edited)
+    world.supervise()
+    assert (world.stage("a"), world.stage("b")) == (Stage.REVIEW, Stage.INBOX)
 
 
 def test_a_lock_is_held_through_the_verify(world: World) -> None:

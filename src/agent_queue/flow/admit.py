@@ -47,6 +47,8 @@ def _admit(row: Waiting, lock: Lock, tools: Tools) -> tuple[Move, Run] | Refusal
         file = tools.queue.file(row.id)
     except AqError:
         return None  # it changed since it was looked at; the next look says what is wrong with it
+    if (set(tools.mutexes(file.manifest)), file.manifest.deps) != (set(row.locks), row.deps):
+        return None  # it was edited since it was chosen, and so for other locks and dependencies than it has now
     run = Run(
         job=job, manifest=file.manifest, body=file.body, persona=file.persona,
         plan=tools.workspaces.plan(file.manifest), lock=lock, mutexes=row.locks,
