@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from agent_queue.core import tables
 from agent_queue.core.allowance import Daily
 from agent_queue.core.engine_class import CLASSES, Classes
 from agent_queue.core.errors import SettingsError
@@ -17,12 +18,6 @@ from agent_queue.core.settings_budgets import daily
 from agent_queue.core.settings_lanes import LaneSettings, account, lane_settings
 from agent_queue.core.settings_limits import limits
 from agent_queue.core.settings_notify import notify_command
-from agent_queue.core.tables import known as _known
-from agent_queue.core.tables import node as _node
-from agent_queue.core.tables import table as _table
-from agent_queue.core.tables import text as _text
-from agent_queue.core.tables import texts as _texts
-from agent_queue.core.tables import variable as _variable
 from agent_queue.core.tracker_settings import NO_TRACKER, TrackerSettings, tracker_settings
 
 
@@ -112,24 +107,24 @@ def settings(file: Mapping[str, Any], environment: Mapping[str, str]) -> Setting
     Raises:
         SettingsError: an unknown table or key, or a value of the wrong kind, with its dotted name.
     """
-    _known(file, _TABLES, "")
-    env = _table(file, "env", "env")
-    _known(env, ("pass",), "env.")
-    classes = _table(file, "classes", "classes")
+    tables.known(file, _TABLES, "")
+    env = tables.table(file, "env", "env")
+    tables.known(env, ("pass",), "env.")
+    classes = tables.table(file, "classes", "classes")
     return Settings(
-        run=_run(_table(file, "run", "run"), environment),
-        workspace=_workspace(_table(file, "workspace", "workspace")),
-        defaults=_from_environment(environment).under(_defaults(_table(file, "defaults", "defaults"))),
-        engines={name: _engine(_table(file["engines"], name, f"engines.{name}"), name)
-                 for name in _table(file, "engines", "engines")},
+        run=_run(tables.table(file, "run", "run"), environment),
+        workspace=_workspace(tables.table(file, "workspace", "workspace")),
+        defaults=_from_environment(environment).under(_defaults(tables.table(file, "defaults", "defaults"))),
+        engines={name: _engine(tables.table(file["engines"], name, f"engines.{name}"), name)
+                 for name in tables.table(file, "engines", "engines")},
         classes={**CLASSES, **{name: _members(value, name) for name, value in classes.items()}},
-        prices=prices(_table(file, "prices", "prices")),
-        budgets=daily(_table(file, "budgets", "budgets")),
-        limits=limits(_table(file, "limits", "limits")),
-        notify=notify_command(_table(file, "notify", "notify")),
-        lanes={name: lane_settings(_table(file["lanes"], name, f"lanes.{name}"), f"lanes.{name}")
-               for name in _table(file, "lanes", "lanes")},
-        env_pass=tuple(_variable(name, "env.pass") for name in _texts(env.get("pass", []), "env.pass")),
+        prices=prices(tables.table(file, "prices", "prices")),
+        budgets=daily(tables.table(file, "budgets", "budgets")),
+        limits=limits(tables.table(file, "limits", "limits")),
+        notify=notify_command(tables.table(file, "notify", "notify")),
+        lanes={name: lane_settings(tables.table(file["lanes"], name, f"lanes.{name}"), f"lanes.{name}")
+               for name in tables.table(file, "lanes", "lanes")},
+        env_pass=tuple(tables.variable(name, "env.pass") for name in tables.texts(env.get("pass", []), "env.pass")),
         tracker=tracker_settings(file, environment, _tracker_defaults),
     )  # fmt: skip
 
@@ -140,7 +135,7 @@ def engine_settings(whole: Settings, engine: str) -> EngineSettings:
 
 
 def _defaults(table: Mapping[str, Any], origin: str = "config", name: str = "defaults") -> Manifest:
-    pairs = {key: (Node(key, 1, 1, key), _node(value)) for key, value in table.items()}
+    pairs = {key: (Node(key, 1, 1, key), tables.node(value)) for key, value in table.items()}
     manifest, problems = typed(pairs, origin)
     if problems:
         raise SettingsError(f"config.toml: [{name}] {problems[0].message}", hint="keys are those of a job file")
@@ -159,13 +154,13 @@ def _from_environment(environment: Mapping[str, str]) -> Manifest:
 
 def _run(table: Mapping[str, Any], environment: Mapping[str, str]) -> RunSettings:
     readers: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
-        "slots": ("slots", _count), "max_recoveries": ("max_recoveries", _count),
-        "max_hold": ("max_hold_s", _seconds), "breaker": ("breaker", _count),
-        "stall_after": ("stall_after_s", _seconds), "stall_stop": ("stall_stop_s", _off_or_seconds),
-        "stop_grace": ("stop_grace_s", _seconds), "durability": ("durability", _durability),
-        "checkpoint_every": ("checkpoint_every_s", _off_or_seconds),
+        "slots": ("slots", tables.count), "max_recoveries": ("max_recoveries", tables.count),
+        "max_hold": ("max_hold_s", tables.duration), "breaker": ("breaker", tables.count),
+        "stall_after": ("stall_after_s", tables.duration), "stall_stop": ("stall_stop_s", tables.off_or_duration),
+        "stop_grace": ("stop_grace_s", tables.duration), "durability": ("durability", _durability),
+        "checkpoint_every": ("checkpoint_every_s", tables.off_or_duration),
     }  # fmt: skip
-    _known(table, tuple(readers), "run.")
+    tables.known(table, tuple(readers), "run.")
     values = {readers[key][0]: readers[key][1](value, f"run.{key}") for key, value in table.items()}
     minutes = environment.get("AGENT_QUEUE_STALL_MIN", "").strip()
     if minutes:
@@ -178,20 +173,20 @@ def _run(table: Mapping[str, Any], environment: Mapping[str, str]) -> RunSetting
 
 
 def _workspace(table: Mapping[str, Any]) -> WorkspaceSettings:
-    _known(table, ("refs", "copy", "link", "setup", "setup_timeout"), "workspace.")
+    tables.known(table, ("refs", "copy", "link", "setup", "setup_timeout"), "workspace.")
     setup = table.get("setup", [])
     return WorkspaceSettings(
-        refs=_texts(table.get("refs", []), "workspace.refs"),
+        refs=tables.texts(table.get("refs", []), "workspace.refs"),
         copy=_below(table.get("copy", []), "workspace.copy"),
         link=_below(table.get("link", []), "workspace.link"),
-        setup=_texts([setup] if isinstance(setup, str) else setup, "workspace.setup"),
-        setup_timeout_s=_off_or_seconds(table.get("setup_timeout", "30m"), "workspace.setup_timeout"),
+        setup=tables.texts([setup] if isinstance(setup, str) else setup, "workspace.setup"),
+        setup_timeout_s=tables.off_or_duration(table.get("setup_timeout", "30m"), "workspace.setup_timeout"),
     )
 
 
 def _below(value: object, name: str) -> tuple[str, ...]:
     """Globs that stay below the repository."""
-    found = _texts(value, name)
+    found = tables.texts(value, name)
     for text in found:
         if text.startswith(("/", "~")) or {"..", ".git"} & {*text.split("/")}:
             raise SettingsError(f"config.toml: {name} holds {text!r}, which is no path below the repository")
@@ -200,39 +195,24 @@ def _below(value: object, name: str) -> tuple[str, ...]:
 
 def _engine(table: Mapping[str, Any], name: str) -> EngineSettings:
     where = f"engines.{name}"
-    _known(table, ("bin", "args", "model", "env", "account"), f"{where}.")
-    env = _table(table, "env", f"{where}.env")
+    tables.known(table, ("bin", "args", "model", "env", "account"), f"{where}.")
+    env = tables.table(table, "env", f"{where}.env")
     return EngineSettings(
-        bin=_text(table["bin"], f"{where}.bin") if "bin" in table else None,
-        args=_texts(table.get("args", []), f"{where}.args"),
-        model=_text(table["model"], f"{where}.model") if "model" in table else None,
-        env={_variable(key, f"{where}.env"): _text(value, f"{where}.env.{key}") for key, value in env.items()},
+        bin=tables.text(table["bin"], f"{where}.bin") if "bin" in table else None,
+        args=tables.texts(table.get("args", []), f"{where}.args"),
+        model=tables.text(table["model"], f"{where}.model") if "model" in table else None,
+        env={
+            tables.variable(key, f"{where}.env"): tables.text(value, f"{where}.env.{key}") for key, value in env.items()
+        },
         account=account(table["account"], f"{where}.account") if "account" in table else None,
     )
 
 
 def _members(value: object, name: str) -> tuple[str, ...]:
-    members = _texts(value, f"classes.{name}")
+    members = tables.texts(value, f"classes.{name}")
     if not members:
         raise SettingsError(f"config.toml: classes.{name} must name at least one engine")
     return members
-
-
-def _count(value: object, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 10_000:
-        raise SettingsError(f"config.toml: {name} must be a whole number from 0 to 10000")
-    return value
-
-
-def _seconds(value: object, name: str) -> float:
-    found = seconds(value) if isinstance(value, str) else None
-    if found is None:
-        raise SettingsError(f"config.toml: {name} must be a duration such as 90s, 10m or 2h")
-    return found
-
-
-def _off_or_seconds(value: object, name: str) -> float | None:
-    return None if value is False or value == "off" else _seconds(value, name)
 
 
 def _durability(value: object, name: str) -> Durability:

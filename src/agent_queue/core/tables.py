@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from agent_queue.core.errors import SettingsError
+from agent_queue.core.fields import seconds
 from agent_queue.core.frontmatter import Node
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\*?")
@@ -50,6 +51,25 @@ def flag(value: object, name: str) -> bool:
     if not isinstance(value, bool):
         raise SettingsError(f"config.toml: {name} must be true or false")
     return value
+
+
+def count(value: object, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 10_000:
+        raise SettingsError(f"config.toml: {name} must be a whole number from 0 to 10000")
+    return value
+
+
+def duration(value: object, name: str) -> float:
+    """Seconds."""
+    found = seconds(value) if isinstance(value, str) else None
+    if found is None:
+        raise SettingsError(f"config.toml: {name} must be a duration such as 90s, 10m or 2h")
+    return found
+
+
+def off_or_duration(value: object, name: str) -> float | None:
+    """Seconds; None for `off`."""
+    return None if value is False or value == "off" else duration(value, name)
 
 
 def variable(name: str, where: str) -> str:
