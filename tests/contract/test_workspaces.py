@@ -100,7 +100,7 @@ def test_what_a_run_changed_is_committed_to_its_branch(repo: Repository, life: L
     tip = repo.git("rev-parse", BRANCH)
     assert kept.facts == {
         "wip_branch": BRANCH, "wip_base": place.base, "wip_commit": tip, "files_changed": 3, "lines_added": 3,
-        "lines_deleted": 1,
+        "lines_deleted": 1, "ignored": 1, "named": {"ignored": ["run.log"]},
     }  # fmt: skip
     assert (kept.changed, kept.note) == (True, "")
     assert (
@@ -838,3 +838,161 @@ def test_many_jobs_of_one_repository_at_once(repo: Repository, tmp_path: Path) -
     assert repo.state() == before
     for life in lives:
         assert set(repo.files(f"aq/wip/{life.job}")) == {*FIRST, f"{life.job}-0.txt", f"{life.job}-1.txt"}
+
+
+# What is not simply on the branch.
+
+
+def test_what_git_ignores_is_named(repo: Repository, life: Life) -> None:
+    place = life.open()
+    repo.write({"x.log": "x", "build/a/out": "x", "build/b": "x", "one.txt": "1\n"}, life.root)
+    kept = life.keep(place)
+    assert kept.named["ignored"] == ("build/", "x.log")
+    assert kept.facts["named"] == {"ignored": ["build/", "x.log"]}
+
+
+def test_in_place_what_the_person_has_git_ignore_is_not_told(repo: Repository, in_place: Life) -> None:
+    repo.write({"x.log": "x"})
+    assert "ignored" not in in_place.keep(in_place.open()).named
+
+
+@pytest.mark.parametrize("how", ["--assume-unchanged", "--skip-worktree"])
+def test_a_file_that_an_agent_told_git_not_to_look_at_is_saved(repo: Repository, life: Life, how: str) -> None:
+    place = life.open()
+    repo.git("update-index", how, "README.md", cwd=life.root)
+    repo.write({"README.md": "mine\n"}, life.root)
+    commit = life.beat(place)
+    assert repo.files(commit)["README.md"] == "mine"
+    life.keep(place)
+    assert repo.files(BRANCH)["README.md"] == "mine"
+    repo.git("update-index", how, "README.md", cwd=life.root)
+    repo.write({"README.md": "later\n"}, life.root)
+    assert "holds work" in life.close()
+
+
+@pytest.mark.parametrize("how", ["--assume-unchanged", "--skip-worktree"])
+def test_in_place_a_file_that_the_person_keeps_out_stays_out(repo: Repository, in_place: Life, how: str) -> None:
+    repo.git("update-index", how, "README.md")
+    repo.write({"README.md": "a password\n"})
+    place = in_place.open()
+    before = repo.state()
+    in_place.keep(place)
+    assert repo.state() == before
+    assert repo.files(BRANCH)["README.md"] == "hello"
+
+
+@pytest.mark.parametrize("many", [1, 400])
+@pytest.mark.parametrize("tracked", [False, True])
+def test_a_file_that_a_filter_refuses_keeps_no_other_from_being_saved(
+    tmp_path: Path, repo: Repository, life: Life, many: int, tracked: bool
+) -> None:
+    """As where git-lfs is not installed, or a file is not in the encoding that it should be in."""
+    repo.write({"old.big": "old\n"})
+    repo.commit("files", {".gitattributes": "*.big filter=large\n*.u16 working-tree-encoding=UTF-16LE\n"})
+    repo.git("config", "filter.large.clean", "false")
+    repo.git("config", "filter.large.smudge", "cat")
+    repo.git("config", "filter.large.required", "true")
+    place = life.open()
+    names = ["new.big", "odd.u16", *(["old.big"] if tracked else [])]
+    repo.write({**dict.fromkeys(names, "new"), **{f"many/{number}": "x\n" for number in range(many)}}, life.root)
+    kept = life.keep(place)
+    assert repo.git("ls-tree", "-r", "--name-only", BRANCH, "many").count("\n") == many - 1
+    assert sorted(kept.named["left_out"]) == sorted(names)
+    assert "odd.u16: git hash-object" in kept.note
+    copies = tmp_path / "runs" / JOB / "1" / "kept"
+    assert {name: (copies / name).read_text() for name in names} == dict.fromkeys(names, "new")
+    assert life.close() == ""
+    place = life.open()
+    assert (life.root / "new.big").read_text() == "new"
+    assert place.lost == ((f"old.big, which is kept at {copies}/old.big",) if tracked else ())
+
+
+def test_a_link_with_the_name_of_a_secret_is_a_link(repo: Repository, life: Life) -> None:
+    place = life.open()
+    os.symlink("../shared.env", life.root / ".env")
+    kept = life.keep(place)
+    assert "left_out" not in kept.named
+    assert repo.git("ls-tree", BRANCH, ".env").startswith("120000 blob")
+    assert life.close() == ""
+
+
+def test_what_an_agent_takes_off_its_branch_is_kept(repo: Repository, life: Life) -> None:
+    place = life.open()
+    repo.write({"one.txt": "1\n"}, life.root)
+    first = str(life.keep(place).facts["wip_commit"])
+    place = life.open()
+    repo.git("reset", "--quiet", "--hard", "main", cwd=life.root)
+    kept = life.keep(place)
+    ref = f"refs/aq/rescued/{JOB}/{first[:12]}"
+    assert (kept.named["rescued"], kept.facts["rescued"]) == ((ref,), 1)
+    assert repo.files(ref)["one.txt"] == "1"
+
+
+def test_the_commits_of_an_agent_that_deletes_its_branch_are_kept(repo: Repository, life: Life) -> None:
+    place = life.open()
+    repo.write({"one.txt": "1\n"}, life.root)
+    repo.git("add", "-A", cwd=life.root)
+    repo.git("commit", "--quiet", "-m", "mine", cwd=life.root)
+    mine = repo.git("rev-parse", "HEAD", cwd=life.root)
+    repo.git("update-ref", "-d", f"refs/heads/{BRANCH}")
+    repo.write({"two.txt": "2\n"}, life.root)
+    life.keep(place)
+    assert repo.parents(BRANCH) == [mine]
+    assert {"one.txt", "two.txt"} <= repo.files(BRANCH).keys()
+
+
+def test_an_empty_worktree_is_filled_with_what_was_kept(repo: Repository, life: Life) -> None:
+    place = life.open()
+    repo.write({"one.txt": "1\n", ".env": "secret\n"}, life.root)
+    life.keep(place)
+    shutil.rmtree(life.root)
+    life.root.mkdir()
+    life.open()
+    assert (life.root / ".env").read_text() == "secret\n"
+    assert (life.root / "one.txt").read_text() == "1\n"
+
+
+def test_what_an_agent_changes_of_configuration_and_hooks_is_named(repo: Repository, life: Life) -> None:
+    repo.git("config", "remote.origin.url", "https://me:hunter2@example.org/a.git")
+    place = life.open()
+    before = (Path(place.run_folder or "") / "before.json").read_text()
+    assert "hunter2" not in before
+    repo.git("config", "core.bare", "true", cwd=life.root)
+    repo.git("config", "user.name", "an agent", cwd=life.root)
+    repo.git("config", "branch.main.remote", "origin", cwd=life.root)
+    (repo.path / ".git/hooks").mkdir(exist_ok=True)
+    (repo.path / ".git/hooks/pre-commit").write_text("#!/bin/sh\n")
+    repo.write({"one.txt": "1\n"}, life.root)
+    kept = life.keep(place)
+    assert kept.named["altered"] == ("core.bare", "hooks/pre-commit", "user.name")
+    assert "core.bare" in kept.note
+    assert "one.txt" in repo.files(BRANCH)
+    assert "altered" not in life.keep(life.open()).named
+
+
+def test_a_filter_that_an_agent_made_is_not_run_after_a_run_that_never_began(
+    tmp_path: Path, repo: Repository, life: Life
+) -> None:
+    """The run between them was held before it had a workspace, and left no record."""
+    repo.commit("attributes", {".gitattributes": "*.txt filter=planted\n"})
+    place = life.open()
+    repo.git("config", "filter.planted.clean", f"touch {tmp_path}/mark; cat", cwd=life.root)
+    life.keep(place)
+    life.past = replace(life.past, run=life.past.run + 1)
+    place = life.open()
+    repo.write({"one.txt": "1\n"}, life.root)
+    life.keep(place)
+    assert life.close() == ""
+    assert not (tmp_path / "mark").exists()
+
+
+def test_in_place_where_git_has_its_files_elsewhere_is_refused(tmp_path: Path, repo: Repository) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    repo.git("config", "core.worktree", str(tmp_path / "elsewhere"))
+    with pytest.raises(WorkspaceError, match="elsewhere"):
+        Life(tmp_path, repo.path, workspace=Workspace.IN_PLACE).open()
+    life = Life(tmp_path, repo.path)
+    place = life.open()
+    repo.write({"one.txt": "1\n"}, life.root)
+    life.keep(place)
+    assert "one.txt" in repo.files(BRANCH)

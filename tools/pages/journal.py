@@ -18,8 +18,10 @@ EVENTS = {
     "ended": "it ended and its work was saved: `exit`, `duration_s`, `stragglers`, `stop`, `wip_commit`, "
              "`files_changed`, and what the agent told of itself; where there were any, how many files were `left_out` "
              "of the commit, `not_saved` at all, or had a filter that was switched off (`filters_off`), how many "
-             "repositories inside it were saved by themselves (`nested`), the refs that "
-             "were put back (`refs_put_back`), and `wip_lost` when the worktree was gone and a snapshot took its place",
+             "repositories inside it were saved by themselves (`nested`), how much git `ignored`, with the first "
+             "names of all these (`named`); the refs that were put back (`refs_put_back`), how many settings and hooks "
+             "of the repository were `altered`, `rescued` when the branch had lost what it held before, and `wip_lost` "
+             "when the worktree was gone and a snapshot took its place",
     "verify_kept": "what its verify left behind was saved beside the branch: `verify_changed`, `refs_put_back`",
     "verified": "its verify ended: `verify_exit`",
     "replaced": "`aq add` gave the waiting job another text, by its key: `body_sha256`",

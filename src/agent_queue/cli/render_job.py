@@ -86,7 +86,7 @@ def _files(found: Found, _: Screen) -> Iterator[str]:
 def _saved(found: Found, _: Screen) -> Iterator[str]:
     for what, paths in found["saved"].items():
         yield f"  {SAVED.get(what, what)}"
-        yield from (f"    {plain(str(path))}" for path in paths)
+        yield from (f"    {plain(' '.join(str(path).splitlines()))}" for path in paths)
 
 
 def _dropped(found: Found, screen: Screen) -> Iterator[str]:
@@ -149,6 +149,9 @@ SAVED = {
     "left_out": "left out of the commit, kept beside the run in kept/:", "not_saved": "in its workspace alone:",
     "nested": "repositories inside it, saved by themselves and kept beside the run in nested/:",
     "filters_off": "saved without the filter that its agent configured:",
+    "ignored": "ignored by git, in its workspace alone:",
+    "altered": "changed in the repository's configuration or hooks while it ran, and left so:",
+    "rescued": "what its branch held before, and its agent took off it, is kept at:",
     "refs_put_back": "moved by its agent, put back:",
     "verify_changed": "changed by its verify, on refs/aq/snapshots alone:",
 }  # fmt: skip

@@ -3,12 +3,15 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha1
 
 from agent_queue.system.files import Disk
 from agent_queue.system.git import Git
 
 NAME = "before.json"
+GITS_OWN = ("filter.", "branch.", "submodule.", "extensions.", "gc.", "maintenance.")
 IGNORED = ("refs/remotes/", "refs/aq/", "refs/heads/aq/", "refs/bisect/", "refs/worktree/", "refs/rewritten/")
 """Refs that a fetch moves, those of jobs, and those that each worktree has for itself."""
 
@@ -26,6 +29,11 @@ class Before:
     inner: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     """The last two of each repository inside the workspace that was there, by its path."""
 
+    tip: str = ""
+    """The commit of the job's branch."""
+    others: Mapping[str, str] = field(default_factory=dict)
+    """Further settings of the repository and its hooks, each by its name as a hash: some hold a password."""
+
     def of(self, path: str) -> "Before":
         """What is known of a repository inside; one that came later is to be without filters of its own."""
         told = self.inner.get(path, {})
@@ -38,8 +46,12 @@ def look(git: Git, common: str, earlier: Before | None, at: float) -> Before:
     Raises:
         GitError: git refused.
     """
-    trusted, distrusted = _trusted(filters(git), earlier)
-    return Before(at=at, refs=refs(git), stash=stash_log(common), filters=trusted, distrusted=distrusted)
+    said = settings(git)
+    trusted, distrusted = _trusted(filters_of(said), earlier)
+    return Before(
+        at=at, refs=refs(git), stash=stash_log(common), filters=trusted, distrusted=distrusted,
+        others=others(said, common),
+    )  # fmt: skip
 
 
 def look_inside(before: Before, earlier: Before | None, there: Mapping[str, Git]) -> Before:
@@ -83,10 +95,41 @@ def stash_log(common: str) -> str:
         return ""
 
 
+Settings = list[tuple[str, str, str]]
+"""Where each is from, its key, its value; the last one of a key holds."""
+
+
+def settings(git: Git) -> Settings:
+    """All that configures git here."""
+    rows = (git.ask("config", "-z", "--list", "--show-scope") or "").split("\0")
+    pairs = zip(rows[::2], rows[1::2], strict=False)
+    return [(scope, key, value) for scope, (key, _, value) in ((scope, row.partition("\n")) for scope, row in pairs)]
+
+
 def filters(git: Git) -> dict[str, str]:
-    """The settings of every filter, by key; the last one of a key holds."""
-    rows = (git.ask("config", "-z", "--get-regexp", r"^filter\.") or "").split("\0")
-    return {key: value for key, _, value in (row.partition("\n") for row in rows) if key}
+    """The settings of every filter, by key."""
+    return filters_of(settings(git))
+
+
+def filters_of(said: Settings) -> dict[str, str]:
+    return {key: value for _, key, value in said if key.startswith("filter.")}
+
+
+def others(said: Settings, common: str) -> dict[str, str]:
+    """What the repository's own configuration says besides, and its hooks. What git itself changes is none of it."""
+    found: dict[str, str] = {}
+    for scope, key, value in said:
+        if scope == "local" and not key.startswith(GITS_OWN):
+            found[key] = _hash(f"{found.get(key, '')}{value}".encode(errors="surrogateescape"))
+    hooks = os.path.join(common, "hooks")
+    for name in os.listdir(hooks) if os.path.isdir(hooks) else ():
+        with suppress(OSError), open(os.path.join(hooks, name), "rb") as file:
+            found[f"hooks/{name}"] = _hash(file.read())
+    return found
+
+
+def _hash(data: bytes) -> str:
+    return sha1(data, usedforsecurity=False).hexdigest()[:16]
 
 
 def written(before: Before, folder: str, disk: Disk) -> None:

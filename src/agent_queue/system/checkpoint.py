@@ -45,11 +45,12 @@ def checkpoint(git: Git, *, branch: str, base: str, message: str, own_worktree: 
     folder, common = folders(git)
     ref, began = f"refs/heads/{branch}", time.time()
     remove_locks(folder, common, ref, own_worktree=own_worktree)
-    ends = _ends(git, ref, "HEAD", base)
-    tip, head = ends[0][0], ends[1][0]
+    on_branch, at_head, at_base = _ends(git, ref, "HEAD", base)
+    tip, head = on_branch[0], at_head[0]
+    ends = [on_branch if tip else at_base if head else _last_head(git, folder, at_base), at_head]
     with own_index(folder) as index:
         found = content(git, index, tip or head or base, limit_s=LAST_LIMIT_S)
-        commit = _commit(git, found.tree, ends[:2] if tip else ends[2:0:-1], message)
+        commit = _commit(git, found.tree, ends, message)
         if commit != tip:
             git.run("update-ref", "--no-deref", "-m", "aq: checkpoint", ref, commit, tip or "0" * len(commit))
             flush(common, ref, began)
@@ -123,6 +124,13 @@ End = tuple[str | None, str | None]
 def _ends(git: Git, *names: str) -> list[End]:
     told = known(git, *(f"{name}^{{{kind}}}" for kind in ("commit", "tree") for name in names))
     return list(zip(told[: len(names)], told[len(names) :], strict=True))
+
+
+def _last_head(git: Git, folder: str, otherwise: End) -> End:
+    """Where HEAD was before its branch was deleted under it, as the log of it tells."""
+    words = text(os.path.join(folder, "logs/HEAD")).rpartition("\n")[2].split(" ")
+    (end,) = _ends(git, words[1]) if len(words) > 1 else (otherwise,)
+    return end if end[0] else otherwise
 
 
 def _commit(git: Git, tree: str, ends: Sequence[End], message: str) -> str:

@@ -5,17 +5,18 @@ import re
 import stat
 from dataclasses import dataclass, replace
 
+from agent_queue.system.adding import add
+from agent_queue.system.filters import for_a_look
 from agent_queue.system.git import Git, GitError
+from agent_queue.system.mend import OPENED
 
 LARGE = 50_000_000
-MANY = 300
-"""Up to so many changed paths, git is told their names; beyond, looking at every file again is faster."""
-LINK, SPLIT = b"\0\0\xe0\0", b"\0link\0\0"
-"""In an index: the mode of a link to another repository; the mark of one whose entries lie in another file as well."""
 SECRET = re.compile(
     rb"\.env(\.(?!(example|sample|template)$).*)?|id_(rsa|dsa|ecdsa|ed25519)|.*\.(pem|key|p12)", re.DOTALL
 )
 """Names of files that hold secrets more often than not."""
+MARKED = re.compile(rb"(?:\A|\0)(?:([a-zS]) \d+|. 160000) [0-9a-f]+ \d\t([^\0]+)")
+"""Of what is in an index: links to other repositories, and files that git was told not to look at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +27,9 @@ class Content:
     missed: tuple[str, ...] = ()
     """What could not be read, in git's words."""
     left_out: tuple[str, ...] = ()
-    """New files that look like secrets, or are too large."""
+    """New files that look like secrets or are too large, and any file that git refuses to store, say by a filter."""
+    refused: tuple[str, ...] = ()
+    """Why git refused each of the latter."""
     nested: tuple[str, ...] = ()
     """Repositories inside it, submodules among them: of those the tree holds a link at most."""
 
@@ -38,22 +41,39 @@ def content(git: Git, index: str, known: str | None, *, limit_s: float) -> Conte
         GitError: git refused.
     """
     own = replace(git, env={**git.env, "GIT_INDEX_FILE": index})
+    ours = os.path.exists(os.path.join(os.path.dirname(index), OPENED))
     if known and not os.path.exists(index):
         rebuild(own, index, known)
+    found = _looked(own, index, known, ours, limit_s)
+    told, refused = add(own, found.wanted, found.excluded, limit_s)
+    return Content(
+        tree=_tree(own, limit_s), missed=(*found.told, *told),
+        left_out=tuple(map(os.fsdecode, (*found.left_out, *refused))),
+        refused=tuple(f"{os.fsdecode(path)}: {why}" for path, why in refused.items()),
+        nested=tuple(os.fsdecode(path).rstrip("/") for path in found.nested),
+    )  # fmt: skip
+
+
+def _tree(own: Git, limit_s: float) -> str:
+    """Of files written in the second of the index, git asks their filters once more whether they have changed."""
     try:
-        found, told = _found(own)
+        return own.run("write-tree", limit_s=limit_s)
+    except GitError:
+        return for_a_look(own).run("write-tree", limit_s=limit_s)
+
+
+def _looked(own: Git, index: str, known: str | None, ours: bool, limit_s: float) -> "_Found":
+    try:
+        return _found(own, ours, limit_s)
+    except GitError:
+        lenient = for_a_look(own)
+    try:
+        return _found(lenient, ours, limit_s)
     except GitError:
         if known is None:
             raise
-        rebuild(own, index, known)  # it was torn by a power cut
-        found, told = _found(own)
-    linked = links(own, index)
-    missed = told + (_add(own, found, limit_s) if found.wanted or found.excluded else [])
-    return Content(
-        tree=own.run("write-tree", limit_s=limit_s), missed=tuple(missed),
-        left_out=tuple(map(os.fsdecode, found.left_out)),
-        nested=(*(os.fsdecode(path).rstrip("/") for path in found.nested), *linked),
-    )  # fmt: skip
+    rebuild(own, index, known)  # it was torn by a power cut
+    return _found(lenient, ours, limit_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,39 +83,56 @@ class _Found:
     nested: list[bytes]
     empty: list[bytes]
     """Nested repositories that have no commit to link to."""
+    told: list[str]
+    """What could not be looked at, in git's words."""
 
     @property
     def excluded(self) -> list[bytes]:
         return self.left_out + self.empty
 
 
-def _found(own: Git) -> tuple[_Found, list[str]]:
-    """Both looks only read, and the second walks the folders while the first compares files."""
-    (changed, _), (others, told) = own.together(
+def _found(own: Git, ours: bool, limit_s: float) -> _Found:
+    """All these looks only read: one walks the folders while another compares files.
+
+    In a work tree of `ours` it was an agent who told git not to look at a file, and it may go with the work tree. In a
+    person's own checkout such a file is theirs to keep out.
+    """
+    (changed, _), (others, told), (there, _) = own.together(
         ("diff-files", "--name-only", "-z", "--ignore-submodules=dirty"),
-        ("ls-files", "-z", "--others", "--exclude-standard"),
-    )
+        ("ls-files", "-z", "--others", "--exclude-standard"), ("ls-files", "-z", "-v", "--stage"),
+        limit_s=limit_s,
+    )  # fmt: skip
+    marked = MARKED.findall(there)
+    if ours and _looked_at_again(own, [(mark, path) for mark, path in marked if mark]):
+        return _found(own, False, limit_s)
     new = [path for path in others.split(b"\0") if path]
     nested = [path for path in new if path.endswith(b"/")]
     empty = [path for path in nested if not _has_commit(own, path)]
     left_out = [path for path in new if not path.endswith(b"/") and _left_out(own.folder, path)]
     skipped = {*empty, *left_out}
     wanted = [path for path in dict.fromkeys(changed.split(b"\0")) if path] + [p for p in new if p not in skipped]
-    return _Found(wanted=wanted, left_out=left_out, nested=nested, empty=empty), told
+    inside = [path for mark, path in marked if not mark and _there(own.folder, path + b"/.git")]
+    return _Found(wanted=wanted, left_out=left_out, nested=nested + inside, empty=empty, told=told)
 
 
-def links(git: Git, index: str) -> list[str]:
-    """The repositories inside the work tree that this index links to, where they are checked out."""
-    try:
-        with open(index, "rb") as file:
-            data = file.read()
-    except FileNotFoundError:
-        return []
-    if LINK not in data and SPLIT not in data:
-        return []  # told without a process: most repositories have none
-    rows = git.read("ls-files", "-z", "--stage").split(b"\0")
-    paths = [os.fsdecode(row.partition(b"\t")[2]) for row in rows if row.startswith(b"160000 ")]
-    return [path for path in paths if os.path.lexists(os.path.join(git.folder, path, ".git"))]
+def _looked_at_again(own: Git, marked: list[tuple[bytes, bytes]]) -> bool:
+    """Have git look again at files that it was told not to; False when there are none."""
+    unchanged = [path for mark, path in marked if mark.islower()]
+    skipped = [path for mark, path in marked if mark in b"Ss" and _there(own.folder, path)]
+    for how, paths in (("--no-assume-unchanged", unchanged), ("--no-skip-worktree", skipped)):
+        if paths:
+            own.run("update-index", how, "-z", "--stdin", given=b"\0".join((*paths, b"")))
+    return bool(unchanged or skipped)
+
+
+def links(git: Git) -> list[str]:
+    """The repositories inside the work tree that its index links to, where they are checked out."""
+    marked = MARKED.findall(git.read("ls-files", "-z", "-v", "--stage"))
+    return [os.fsdecode(path) for mark, path in marked if not mark and _there(git.folder, path + b"/.git")]
+
+
+def _there(folder: str, path: bytes) -> bool:
+    return os.path.lexists(os.path.join(os.fsencode(folder), path))
 
 
 def _has_commit(own: Git, path: bytes) -> bool:
@@ -111,23 +148,6 @@ def _left_out(folder: str, path: bytes) -> bool:
     if stat.S_ISLNK(found.st_mode):
         return False  # it says where to look, and holds nothing
     return SECRET.fullmatch(path.rpartition(b"/")[2]) is not None or found.st_size > LARGE
-
-
-def _add(own: Git, found: _Found, limit_s: float) -> list[str]:
-    """Bring these paths into the index; git's complaints about what could not be read."""
-    if len(found.wanted) <= MANY:
-        try:
-            return _add_these(own, found.wanted, limit_s, literal=True) if found.wanted else []
-        except GitError:
-            pass  # one of them has gone meanwhile, or lies behind a new link: then look at everything
-    return _add_these(own, [b":(top)", *(b":(top,exclude,literal)" + path for path in found.excluded)], limit_s)
-
-
-def _add_these(own: Git, pathspecs: list[bytes], limit_s: float, *, literal: bool = False) -> list[str]:
-    how = ("--literal-pathspecs",) if literal else ()
-    # --sparse: a file that lies outside of a sparse checkout all the same is work too.
-    options = ("-A", "--sparse", "--ignore-errors", "--pathspec-from-file=-", "--pathspec-file-nul")
-    return own.attempt(*how, "add", *options, given=b"\0".join(pathspecs), limit_s=limit_s)
 
 
 def rebuild(own: Git, index: str, known: str) -> None:

@@ -2,7 +2,8 @@
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from agent_queue.core.errors import AqError
@@ -19,6 +20,8 @@ FLAGS = (
     "commit.gpgSign=false",
     "advice.addEmbeddedRepo=false",
 )
+DUBIOUS = "dubious ownership"
+"""What git says of a repository of another user, which it does not go into unless a person allows it."""
 EXCLUDE = "aq-exclude"
 """In git's own folder of a worktree: what is left out of commits there, because it is no job's work."""
 IDENTITY = {
@@ -75,6 +78,22 @@ class Git:
                 raise self._error(call, code, errors)
         return [(output, _said(errors, "warning: ")) for _, (_, output, errors) in ended]
 
+    @contextmanager
+    def beside(self, *arguments: str, limit_s: float = LIMIT_S) -> Iterator[Callable[[], bytes | None]]:
+        """Run git, which only reads, beside other things. What is given says what it printed, None when it failed."""
+        process = self._started(arguments, b"")
+
+        def said() -> bytes | None:
+            code, output, _ = self._finished(process, arguments, b"", limit_s)
+            return None if code else output
+
+        try:
+            yield said
+        finally:
+            if process.returncode is None:
+                process.kill()
+                process.communicate()
+
     def attempt(self, *arguments: str, limit_s: float = LIMIT_S, given: bytes = b"") -> list[str]:
         """Run git where exit code 1 means that only a part could be done; returns its complaints about the rest.
 
@@ -107,7 +126,8 @@ class Git:
     def _error(self, arguments: Sequence[str], code: int, errors: bytes) -> GitError:
         lines = os.fsdecode(errors).strip().splitlines() or [f"exit code {code}"]
         told = next((line for line in lines if line.startswith(("fatal: ", "error: "))), lines[-1])
-        return GitError(f"git {_command(arguments)} in {self.folder}: {told}")
+        hint = f"if you trust it: git config --global --add safe.directory {self.folder}" if DUBIOUS in told else ""
+        return GitError(f"git {_command(arguments)} in {self.folder}: {told}", hint=hint)
 
     def _started(self, arguments: Sequence[str], given: bytes) -> "subprocess.Popen[bytes]":
         flags = [part for flag in (*FLAGS, *own_exclude(self.folder)) for part in ("-c", flag)]

@@ -1,43 +1,24 @@
 """Saving a run's work on its branch at the end, and undoing what the run did beside it."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from agent_queue.core.errors import AqError
-from agent_queue.core.job import JobId, snapshots_ref
-from agent_queue.core.run import Kept, Place
-from agent_queue.system import left_out, nested
-from agent_queue.system.before import Before, distrusting, filters, read, written
-from agent_queue.system.checkpoint import Saved, checkpoint, folders, known, measured, snapshot
+from agent_queue.core.job import snapshots_ref
+from agent_queue.core.run import Kept
+from agent_queue.system import equipment, left_out, nested
+from agent_queue.system.aftermath import Work, altered, rescued, with_undone
+from agent_queue.system.before import Before, distrusting, filters, filters_of, read, settings, written
+from agent_queue.system.checkpoint import LAST_LIMIT_S, Saved, checkpoint, folders, known, measured, snapshot
 from agent_queue.system.content import Content
-from agent_queue.system.files import Disk
 from agent_queue.system.filters import as_before, paths_of
 from agent_queue.system.git import Git, GitError
 from agent_queue.system.inner import Outer
 from agent_queue.system.mend import mend
-from agent_queue.system.put_back import Undo, put_back
 
+IGNORED = ("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", "--no-empty-directory")
+LISTED = 5
 AFTER_VERIFY = "(after verify)"
 NOTHING = "wip: cwd not a git repo"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """A workspace in git whose processes have ended. `refs` are patterns of what the agent might move besides."""
-
-    job: JobId
-    place: Place
-    root: str
-    branch: str
-    base: str
-    own: bool
-    keep_open: tuple[int, ...]
-    refs: tuple[str, ...]
-    disk: Disk
-
-    @property
-    def user(self) -> Git:
-        return Git(self.place.repository or self.root, self.keep_open)
 
 
 def keep(work: Work, why: str) -> Kept:
@@ -50,24 +31,38 @@ def keep(work: Work, why: str) -> Kept:
     before = read(work.place.run_folder) if work.place.run_folder else None
     mended = mend(work.root, folders(work.user)[1], work.branch) if work.own else ""
     if mended is None:
-        return _with_undone(work, before, _salvaged(work, before, message))
+        return with_undone(work, before, _salvaged(work, before, message))
     git = Git(work.root, work.keep_open)
-    settings, off = as_before(before, filters(git))
-    git = replace(git, settings=settings)
-    saved = checkpoint(git, branch=work.branch, base=work.base, message=message, own_worktree=work.own)
+    with git.beside(*IGNORED, limit_s=LAST_LIMIT_S) as ignored:
+        said = settings(git)
+        trusted, off = as_before(before, filters_of(said))
+        git = replace(git, settings=trusted)
+        saved = checkpoint(git, branch=work.branch, base=work.base, message=message, own_worktree=work.own)
+        left = _ignored(work, ignored())
     inside = nested.save(_outer(work, before), saved.content.nested, message)
     _distrust(work, before, off, inside)
     missed = (*saved.content.missed, *inside.missed)
     named = {
-        "nested": tuple(inside.saved), "filters_off": (*(paths_of(git, off) or off), *inside.off),
+        "nested": tuple(inside.saved), "filters_off": (*(paths_of(git, off) or off), *inside.off), "ignored": left,
+        "rescued": rescued(work, before, saved.commit), "altered": altered(work, before, said),
         **_beside(work, (*saved.content.left_out, *inside.left_out), missed),
     }  # fmt: skip
-    told = f"not saved: {'; '.join(missed)}" if missed else ""
+    told = [f"not saved: {'; '.join(missed)}"] if missed else []
+    told += [f"kept beside the run, as git refused it: {why}" for why in saved.content.refused[:LISTED]]
     kept = Kept(
         facts=_facts(work, saved), changed=saved.content.tree != work.place.start, named=named,
-        note="; ".join(filter(None, (mended, told))),
+        note="; ".join(filter(None, (mended, *told))),
     )  # fmt: skip
-    return _with_undone(work, before, kept)
+    return with_undone(work, before, kept)
+
+
+def _ignored(work: Work, listed: bytes | None) -> tuple[str, ...]:
+    """What git ignores in a worktree of the job's own, whole folders as one; not what aq put there."""
+    if not work.own:
+        return ()
+    paths = [os.fsdecode(path) for path in (listed or b"").split(b"\0") if path]
+    put = set(equipment.placed(work.root))
+    return tuple(path for path in paths if path.rstrip("/") not in put)
 
 
 def _distrust(work: Work, before: Before | None, off: tuple[str, ...], inside: nested.Inside) -> None:
@@ -110,7 +105,7 @@ def after_verify(work: Work, commit: str) -> Kept:
     """
     before = read(work.place.run_folder) if work.place.run_folder else None
     if not os.path.isdir(work.root):
-        return _with_undone(work, before, Kept(facts={}, changed=None))
+        return with_undone(work, before, Kept(facts={}, changed=None))
     git = Git(work.root, work.keep_open)
     git = replace(git, settings=as_before(before, filters(git))[0])
     message = f"aq snapshot: {work.job} {AFTER_VERIFY}"
@@ -118,7 +113,7 @@ def after_verify(work: Work, commit: str) -> Kept:
     saved = snapshot(git, ref=snapshots_ref(work.branch), branch=ref, message=message)
     rows = git.read("diff-tree", "-r", "-z", "--name-only", commit, saved.content.tree).split(b"\0")
     paths = tuple(os.fsdecode(path) for path in rows if path)
-    return _with_undone(work, before, Kept(facts={}, changed=bool(paths), named={"verify_changed": paths}))
+    return with_undone(work, before, Kept(facts={}, changed=bool(paths), named={"verify_changed": paths}))
 
 
 def _salvaged(work: Work, before: Before | None, message: str) -> Kept:
@@ -158,32 +153,3 @@ def _beside(work: Work, left: tuple[str, ...], missed: tuple[str, ...]) -> dict[
     runs = [os.path.join(above, str(run)) for run in range(1, int(number))] if number.isdigit() else []
     alone = left_out.keep(work.root, left, run_folder, left_out.latest(runs))
     return {"left_out": tuple(path for path in left if path not in alone), "not_saved": (*alone, *missed)}
-
-
-def _with_undone(work: Work, before: Before | None, kept: Kept) -> Kept:
-    """The same, after the refs were put back that the run moved and were not its own."""
-    named, notes = dict(kept.named), [kept.note]
-    if before is not None:
-        try:
-            done = put_back(_undo(work), before, work.refs)
-        except AqError as error:
-            done, notes = (), [*notes, f"its repository could not be looked through for moved refs: {error}"]
-        named["refs_put_back"] = done
-        if done:
-            notes.append(f"its agent had moved {', '.join(done)}: put back; see refs/aq/rescued/{work.job}/")
-    named = {what: names for what, names in named.items() if names}
-    counts: dict[str, object] = {what: len(names) for what, names in named.items()}
-    if "refs_put_back" in named:
-        counts["refs_put_back"] = list(named["refs_put_back"])
-    return replace(kept, facts={**kept.facts, **counts}, named=named, note="; ".join(filter(None, notes)))
-
-
-def _undo(work: Work) -> Undo:
-    common = folders(work.user)[1]
-    worktree = ""
-    if work.own:
-        try:
-            worktree = folders(Git(work.root))[0]
-        except GitError:
-            worktree = os.path.join(common, "worktrees", os.path.basename(work.root))
-    return Undo(work.user, common, worktree, work.job, work.branch)

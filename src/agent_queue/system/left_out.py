@@ -35,17 +35,18 @@ def keep(root: str, paths: Sequence[str], run_folder: str, earlier: str | None) 
     return tuple(missed)
 
 
-def put_back(root: str, run_folder: str) -> tuple[str, ...]:
-    """Copy what a run kept to where it lay, wherever nothing lies there now; the paths."""
-    back = []
+def put_back(root: str, run_folder: str) -> Iterator[tuple[str, str]]:
+    """Copy what a run kept to where it lay, wherever nothing lies there now; the others, with where they are kept."""
     for path in _files(os.path.join(run_folder, KEPT)):
-        target = os.path.join(root, path)
-        if not os.path.lexists(target):
-            with suppress(OSError):  # a folder of its name has become a file
-                os.makedirs(os.path.dirname(target), exist_ok=True)
-                _copy(os.path.join(run_folder, KEPT, path), target)
-                back.append(path)
-    return tuple(back)
+        target, kept = os.path.join(root, path), os.path.join(run_folder, KEPT, path)
+        try:
+            if os.path.lexists(target):
+                raise FileExistsError
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            _copy(kept, target)
+        except OSError:  # or a folder of its name has become a file
+            if not _same(target, kept):
+                yield path, kept
 
 
 def latest(runs: Sequence[str]) -> str | None:
@@ -67,7 +68,7 @@ def _files(folder: str) -> Iterator[str]:
 def _same(one: str, other: str) -> bool:
     try:
         first, second = os.stat(one), os.stat(other)
-    except FileNotFoundError:
+    except OSError:
         return False
     return (first.st_size, first.st_mtime_ns) == (second.st_size, second.st_mtime_ns)
 

@@ -67,7 +67,8 @@ def opened(want: Opening) -> Place:
         _set_aside(want, user, common)
     base, (lost, told) = _base(want, user), _found(want, user)
     place, inside = _worktree(want, user, base) if want.plan.worktree else _in_place(want, user, base)
-    before = look_inside(before, earlier, there(place.root or "", inside))
+    (tip,) = known(user, f"refs/heads/{want.branch}")
+    before = look_inside(replace(before, tip=tip or ""), earlier, there(place.root or "", inside))
     written(before, run_folder, want.disk)
     hooks = os.path.join(want.layout.own, HOOKS)
     guard.install(hooks, want.disk)
@@ -88,6 +89,10 @@ def _in_place(want: Opening, user: Git, base: str) -> tuple[Place, Sequence[str]
     """What the person has not committed is saved too: an agent here can throw it away before the first beat."""
     with alone(user):
         refuse_if_elsewhere(user, f"refs/heads/{want.branch}", "")
+    top = user.run("rev-parse", "--show-toplevel")
+    if os.path.realpath(top) != user.folder:
+        hint = "give the job that folder as its cwd, if it is in the repository, or leave out workspace: in-place"
+        raise WorkspaceError(f"core.worktree says that the files of {user.folder} lie in {top}", hint=hint)
     ref, message = snapshots_ref(want.branch), f"aq snapshot: {want.job} (before run {want.past.run})"
     found = snapshot(user, ref=ref, branch="HEAD", message=message, limit_s=LAST_LIMIT_S).content
     place = Place(cwd=want.plan.cwd, root=want.repository, branch=want.branch, base=base, start=found.tree)
@@ -127,7 +132,7 @@ def _put_back(want: Opening) -> tuple[str, ...]:
     lost = nested_copies.put_back(_outer(want, inside)) if inside else ()
     latest = left_out.latest(runs)
     if latest is not None:
-        left_out.put_back(want.path, latest)
+        lost += tuple(f"{path}, which is kept at {kept}" for path, kept in left_out.put_back(want.path, latest))
     return lost
 
 

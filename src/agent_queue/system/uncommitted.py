@@ -1,13 +1,12 @@
 """The uncommitted changes of a person's checkout, which a worktree does not show by itself."""
 
-import os
-
 from agent_queue.core.choices import Dirty
 from agent_queue.core.job import JobId
 from agent_queue.system.attach import WorkspaceError
-from agent_queue.system.checkpoint import folders, look_at
+from agent_queue.system.checkpoint import look_at
 from agent_queue.system.content import links
-from agent_queue.system.git import Git
+from agent_queue.system.filters import for_a_look
+from agent_queue.system.git import Git, GitError
 from agent_queue.system.inner import there
 
 
@@ -17,13 +16,16 @@ def _status(git: Git) -> list[str]:
     git is not let into the repositories inside: it would run there what their configuration names.
     """
     how = ("--porcelain=v1", "-z", "--untracked-files=normal", "--no-renames", "--ignore-submodules=dirty")
-    return [field[3:] for field in git.run("status", *how).split("\0") if field]
+    try:
+        said = git.run("status", *how)
+    except GitError:
+        said = for_a_look(git).run("status", *how)
+    return [field[3:] for field in said.split("\0") if field]
 
 
 def _inside(user: Git) -> list[str]:
     """The repositories inside that have such changes, submodules among them."""
-    index = os.path.join(folders(user)[0], "index")
-    return [path for path, git in there(user.folder, links(user, index)).items() if _status(git)]
+    return [path for path, git in there(user.folder, links(user)).items() if _status(git)]
 
 
 def beginning(user: Git, job: JobId, base: str, dirty: Dirty) -> tuple[str, tuple[str, ...]]:

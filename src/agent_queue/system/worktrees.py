@@ -13,6 +13,7 @@ from agent_queue.core.run import with_settings
 from agent_queue.core.settings import NOTHING_WANTED, WorkspaceSettings
 from agent_queue.ports import Kept, Lock, Place, Plan
 from agent_queue.system import closing, equipment, keeping
+from agent_queue.system.aftermath import Work
 from agent_queue.system.artifacts import find
 from agent_queue.system.attach import alone, common
 from agent_queue.system.difference import Difference, Form, difference, summary
@@ -101,10 +102,10 @@ class MachineWorkspaces:
         if work is not None:
             keeping.beat(work)
 
-    def _work(self, job: JobId, place: Place, lock: Lock | None) -> keeping.Work | None:
+    def _work(self, job: JobId, place: Place, lock: Lock | None) -> Work | None:
         if place.root is None or place.branch is None or place.base is None:
             return None
-        return keeping.Work(
+        return Work(
             job=job, place=place, root=place.root, branch=place.branch, base=place.base,
             own=os.path.dirname(place.root) == self._folder, keep_open=lock.filenos() if lock else (), refs=self._refs,
             disk=self._disk,
