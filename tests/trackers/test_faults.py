@@ -19,6 +19,7 @@ from agent_queue.core.tracker_settings import TrackerSettings
 from agent_queue.core.trouble import TrackerError, Trouble
 from agent_queue.flow.echo import deliver_all, note
 from agent_queue.ports_tracker import Answer, Means, Request
+from agent_queue.system.http import LONGEST_S
 from agent_queue.testing.clock import FakeClock
 from agent_queue.trackers.items import Items
 from agent_queue.wiring import opened
@@ -205,6 +206,18 @@ def test_50_jobs_at_a_tracker_that_hangs(round_trip: Round, agent: Agent) -> Non
         wait_for(lambda: not round_trip.waiting(), "an empty outbox")
     assert {service.status(name) for name in names} == {"done"}
     assert [len(service.said(name)) for name in names] == [1] * 50
+
+
+def test_a_run_ends_soon_though_its_last_news_hang(round_trip: Round) -> None:
+    """It gives them a short while, less than one call may take; what was not told waits, and status says so."""
+    round_trip.auto()
+    job = round_trip.taken()
+    round_trip.service.always = lambda call: "hang"
+    began = time.monotonic()
+    round_trip.aq("run", "--once")
+    assert time.monotonic() - began < LONGEST_S
+    assert round_trip.stage(job) == "review"
+    assert [one["job"] for one in round_trip.aq("status", "--json").json()["outbox"]] == [job]
 
 
 def test_one_item_that_is_never_taken_keeps_no_other_waiting(round_trip: Round, agent: Agent) -> None:
