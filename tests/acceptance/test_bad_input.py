@@ -198,6 +198,23 @@ def test_a_folder_with_an_inbox_becomes_a_queue_unless_its_past_is_missing(aq: A
     assert "no queue at" in aq("run", "--once", check=1).err, "the journal is not made anew behind a person's back"
 
 
+def test_a_current_folder_that_is_gone(aq: Aq, jobs: Jobs, home: Path) -> None:
+    job = jobs.add("there", "true")
+    gone = home / "gone"
+
+    def call(line: str) -> "subprocess.CompletedProcess[str]":
+        gone.mkdir()
+        script = f"rmdir {gone}; exec {' '.join(AQ)} {line}"
+        return subprocess.run(["/bin/bash", "-c", script], capture_output=True, text=True, cwd=gone, check=False)
+
+    file = jobs.write("other", "true")
+    ran = call(f"add {file}")
+    assert (ran.returncode, "the current folder is not there any more" in ran.stderr) == (1, True)
+    assert call(f"add --cwd {jobs.folder} {file}").returncode == 0
+    assert call("run --once").returncode == 0
+    assert jobs.stage(job) == "review"
+
+
 @contextmanager
 def unwritable(folder: Path) -> Iterator[None]:
     """A folder that nobody may write to, root included: for root it takes the file system's own flag."""

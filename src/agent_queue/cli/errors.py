@@ -29,6 +29,9 @@ def exit_code_of(error: BaseException) -> int:
             return error.exit_code
         case BrokenPipeError():
             return EXIT_OK
+        case FileNotFoundError(filename=None):
+            say("the current folder is not there any more", "change to one that is")
+            return EXIT_FAILED
         case PermissionError() | FileNotFoundError() | NotADirectoryError():
             say(f"{error.filename or 'a file'}: {error.strerror}", "check that it is there and who owns it")
             return EXIT_FAILED
