@@ -22,7 +22,7 @@ test: .venv/ready ## all tests but those that need real agent programs
 
 test-engines: HANGS_AFTER = 600
 test-engines: .venv/ready ## the adapters against the real agent programs, which it fetches from npm
-	@$(PYTEST) tests/engines $(ARGS)
+	@$(PYTEST) $(if $(findstring tests/,$(ARGS)),,tests/engines) $(ARGS)
 
 test-redmine: HANGS_AFTER = 600
 test-redmine: .venv/ready ## the round trip with a real Redmine (needs Debian's: redmine redmine-sqlite ruby-webrick)

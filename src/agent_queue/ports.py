@@ -34,6 +34,9 @@ class Reader(Protocol):
     def sidecar(self, name: str, data: bytes) -> None:
         """Read a side file, whole; read again, its last reading counts."""
 
+    def sessions(self) -> Sequence[str]:
+        """The conversations, its own and its helpers', that were named so far and whose side files tell of this run."""
+
     def facts(self) -> Mapping[str, Any]:
         """State keys that the output told so far, e.g. `resume_id`, `model` and token counts with `usage`.
 
@@ -77,7 +80,7 @@ class Engine(Protocol):
 
     def command(self, assignment: Assignment, place: Place, host: Host) -> Command: ...
     def sidecars(self, assignment: Assignment, place: Place, env: Mapping[str, str]) -> tuple[str, ...]:
-        """Globs of files in which it tells more; `{session}` stands for the `resume_id` that the reader tells."""
+        """Globs of files in which it tells more; `{session}` stands for each of the reader's `sessions`."""
 
     def interactive(self, program: str, conversation: str) -> tuple[str, ...]:
         """The command with which a person goes on with a conversation on a terminal; () where the program cannot."""

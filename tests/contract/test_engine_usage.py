@@ -50,7 +50,7 @@ NOT_EXACT = {
     "its rollout is not among the recordings": ("codex/narrow", "codex/no_yolo", "codex/overloaded", "codex/quota"),
     "its log or state is not among the recordings": ("aider/badkey", "openhands/badkey"),
     "its transcript is not among the recordings": (
-        "copilot/overloaded", "copilot/quota", "qwen/max_turns",
+        "copilot/overloaded", "copilot/quota", "copilot/narrow", "copilot/denied", "qwen/max_turns",
     ),
 }  # fmt: skip
 HIDDEN = {"qwen/ctx": {"tokens_in": 501, "tokens_cached": 0, "tokens_out": 6}}
@@ -208,7 +208,8 @@ def test_side_files_are_looked_for_in_the_programs_own_place() -> None:
         "codex moved": (Codex(), {"CODEX_HOME": "/[x]"}, ("/[[]x]/sessions/*/*/*/rollout-*-{session}.jsonl",)),
         "claude": (Claude(), home, ("/home/me/.claude/projects/*/{session}.jsonl",
                                     "/home/me/.claude/projects/*/{session}/subagents/*.jsonl")),
-        "gemini": (Gemini(), home, (f"/home/me/.gemini/tmp/*/chats/session-*-{session[:8]}*.jsonl",)),
+        "gemini": (Gemini(), home, (f"/home/me/.gemini/tmp/*/chats/session-*-{session[:8]}*.jsonl",
+                                    f"/home/me/.gemini/tmp/*/chats/{session}/*.jsonl")),
         "qwen": (Qwen(), home, ("/home/me/.qwen/projects/*/chats/{session}.jsonl",)),
         "copilot": (Copilot(), home, (f"{ASSIGNMENT.folder}/copilot-usage.json",
                                       f"/home/me/.copilot/session-state/{session}/events.jsonl")),
@@ -234,8 +235,9 @@ def test_a_conversations_name_leads_to_no_other_folder() -> None:
 
 def test_the_assignment_s_resumed_session_is_looked_for() -> None:
     resumed = replace(ASSIGNMENT, resume_id="0f8b2c1e-aaaa")
-    (glob,) = Gemini().sidecars(resumed, PLACE, {"HOME": "/h"})
-    assert glob == "/h/.gemini/tmp/*/chats/session-*-0f8b2c1e*.jsonl"
+    chats = "/h/.gemini/tmp/*/chats"
+    globs = Gemini().sidecars(resumed, PLACE, {"HOME": "/h"})
+    assert globs == (f"{chats}/session-*-0f8b2c1e*.jsonl", f"{chats}/0f8b2c1e-aaaa/*.jsonl")
 
 
 def test_all_engines_are_here() -> None:

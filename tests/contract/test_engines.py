@@ -189,8 +189,8 @@ OUTCOMES: dict[str, str] = {
 
 INEXACT = {
     # what the stream alone does not tell for certain
+    "copilot": "its usage file lacks what it took to shorten the conversation",
     "codex": "the whole thread's totals, and nothing says where this run began",
-    "copilot/resume": "the whole session's",
     "qwen/resume": "the whole session's; the answers of this run may lack hidden calls",
     "qwen/max_turns": "there is no result; the answers may lack hidden calls",
     "opencode/rejected": "the last call is not told",

@@ -152,6 +152,8 @@ class Responses(OpenAi):
         for item in body["input"]:
             if item.get("type") == "additional_tools":  # so Codex offers its tools to the models that it knows
                 offered += [tool for group in item["tools"] for tool in group.get("tools", ())]
+        for group in [tool for tool in offered if tool["type"] == "namespace"]:
+            offered += [{**tool, "name": f"{group['name']}.{tool['name']}"} for tool in group["tools"]]
         return {tool["name"]: tool.get("parameters") for tool in offered if tool["type"] in ("function", "custom")}
 
     def whole(self, model: str, turn: Turn, usage: Usage) -> Json:
@@ -161,7 +163,9 @@ class Responses(OpenAi):
             source = isinstance(turn.arguments, str)
             kind, given = ("custom_tool_call", "input") if source else ("function_call", "arguments")
             value = turn.arguments if source else json.dumps(turn.arguments)
-            output += [{"type": kind, "id": unique("tool"), "call_id": unique("call"), "name": turn.tool, given: value}]
+            group, _, name = turn.tool.rpartition(".")
+            named = {"name": name, **({"namespace": group} if group else {})}
+            output += [{"type": kind, "id": unique("tool"), "call_id": unique("call"), **named, given: value}]
         counted = {"input_tokens": usage.input, "input_tokens_details": {"cached_tokens": usage.cached},
                    "output_tokens": usage.output, "output_tokens_details": {"reasoning_tokens": usage.reasoning},
                    "total_tokens": usage.input + usage.output}  # fmt: skip
@@ -213,6 +217,14 @@ class Chat(OpenAi):
         yield "[DONE]"
 
 
+DETAILS: dict[str, list[tuple[str, Json]]] = {
+    "usage_limit": [("QuotaFailure", {"violations": [{"quotaId": "GenerateRequestsPerDayPerProjectPerModel"}]})],
+    "rate_limited": [("QuotaFailure", {"violations": [{"quotaId": "GenerateRequestsPerMinutePerProjectPerModel"}]}),
+                     ("RetryInfo", {"retryDelay": "1s"})],
+}  # fmt: skip
+"""By these its client knows a day's limit, for which it does not wait, from a minute's."""
+
+
 class Gemini(CountsReasoning):
     messages = "contents"
 
@@ -239,7 +251,9 @@ class Gemini(CountsReasoning):
 
     def refusal(self, mode: str, reset: int) -> tuple[int, Json, dict[str, str]]:
         code, status, message = REFUSALS[mode][2]
-        return code, {"error": {"code": code, "status": status, "message": message}}, {}
+        details = [{"@type": f"type.googleapis.com/google.rpc.{kind}", **told} for kind, told in DETAILS.get(mode, ())]
+        error = {"code": code, "status": status, "message": message}
+        return code, {"error": {**error, **({"details": details} if details else {})}}, {}
 
 
 ROUTES: tuple[tuple[str, Dialect], ...] = (

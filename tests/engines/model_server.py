@@ -13,6 +13,9 @@ request (a title, a probe): it gets a short answer and is counted apart.
     tool_sleep    the shell step leaves a process behind, and then sleeps for ever
     hang          says nothing until `let_go`, or until the client is gone; then the script
     slow          a long text, word by word, until `let_go`
+    helper        has another agent of the program do it, in the run's first call, where there is a tool for that
+    helper_sleep  both: it is the helper that sleeps
+    full          says that the conversation nearly fills the model's window
     cut           breaks a stream off after a few events; whole answers are not touched
     bad_key usage_limit rate_limited overloaded err500 context credit    refusals, worded in dialects.py
 
@@ -26,7 +29,7 @@ import socket
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 from urllib.parse import urlsplit
@@ -42,10 +45,19 @@ SLEEP = f"(setsid {SLEEPERS[1]} >/dev/null 2>&1 &); {SLEEPERS[0]}"
 
 WRITERS = ("Write", "write", "create")
 SHELLS = ("Bash", "bash", "exec_command", "shell_command", "run_shell_command", "shell", "terminal")
+TASK = "Write hello.txt, then copy it."
+FOR_A_HELPER = {
+    "description": "write and copy hello.txt", "prompt": TASK, "message": TASK, "mode": "sync", "name": "writer",
+    "subagent_type": "general-purpose", "agent_type": "general-purpose", "agent_name": "generalist",
+}  # fmt: skip
+HELPERS = ("Agent", "task", "agent", "multi_agent_v1.spawn_agent", "invoke_agent")
+WAIT = "multi_agent_v1.wait_agent"
+HELPER_BEGUN = re.compile(r"agent_id\W+([0-9a-f-]{36})")
 CODE_MODE = "exec"
+FULL = 960_000
 CUT_AFTER, SLOW_WORDS, PAUSE_S, RESET_S = 4, 2_000, 0.05, 7200
 
-MODES = ("ok", "tool_sleep", "hang", "slow", "cut", *REFUSALS)
+MODES = ("ok", "tool_sleep", "hang", "slow", "helper", "helper_sleep", "full", "cut", *REFUSALS)
 ADDRESS = re.compile(rf"/s/({'|'.join(MODES)})(?:@(\d+)(?:-(\d+))?)?/([^/]+)(/.*)")
 
 
@@ -66,17 +78,27 @@ def step(messages: list[Json]) -> int:
     return steps
 
 
-def next_turn(mode: str, tools: dict[str, Json | None], steps: int) -> Turn:
-    """The script. Files are written with a tool for that where there is one that takes relative paths."""
+def next_turn(mode: str, tools: dict[str, Json | None], steps: int, heard: str, *, first: bool) -> Turn:
+    """The script; `heard` is the last thing that the model was told, as JSON.
+
+    Files are written with a tool for that where there is one that takes relative paths.
+    """
     if mode == "slow":
         return Turn("word " * SLOW_WORDS)
     if steps > 1 or not tools:
         return Turn(FINAL)
+    helper = next((name for name in HELPERS if name in tools), "") if mode.startswith("helper") and first else ""
+    if helper:
+        kind = {"subagent_type": "general"} if helper == "task" else {}
+        return Turn(INTRO, helper, fitting(tools[helper] or {}, {**FOR_A_HELPER, **kind}))
+    begun = HELPER_BEGUN.search(heard)
+    if begun and WAIT in tools:
+        return Turn("", WAIT, {"targets": [begun[1]], "timeout_ms": 60_000})
     writer = next((name for name in WRITERS if name in tools), "")
     if steps == 0 and writer:
         paths = dict.fromkeys(("file_path", "filePath", "path"), "hello.txt")
         return Turn(INTRO, writer, fitting(tools[writer] or {}, {**paths, "content": HELLO, "file_text": HELLO}))
-    command = f"printf %s '{HELLO}' > hello.txt" if steps == 0 else SLEEP if mode == "tool_sleep" else COPY
+    command = f"printf %s '{HELLO}' > hello.txt" if steps == 0 else SLEEP if mode.endswith("_sleep") else COPY
     shell = next((name for name in SHELLS if name in tools), "")
     if shell:
         given = {"command": command, "cmd": command, "yield_time_ms": 30_000, "description": "a step of the script"}
@@ -147,7 +169,10 @@ class Handler(BaseHTTPRequestHandler):
         stream = bool(body.get("stream")) or ":stream" in found[5]
         call.update(model=model, stream=stream)
         try:
-            self._answer(dialect, run, call, next_turn(call["mode"], tools, step(body[dialect.messages])))
+            messages = body[dialect.messages]
+            heard = json.dumps(messages[-1:])
+            turn = next_turn(call["mode"], tools, step(messages), heard, first=call["number"] == 1)
+            self._answer(dialect, run, call, turn)
         except ConnectionError:
             call["outcome"], self.close_connection = "client gone", True
 
@@ -162,6 +187,8 @@ class Handler(BaseHTTPRequestHandler):
         if mode == "hang":
             self._hold(run)
         usage = SIDE if call["kind"] == "side" else dialect.usage(call["number"])
+        if mode == "full":
+            usage = replace(usage, cached=usage.cached + FULL)
         call["usage"] = {"tokens_in": usage.input, "tokens_cached": usage.cached, "tokens_out": usage.output}
         whole = dialect.whole(call["model"], turn, usage)
         if call["stream"]:

@@ -39,6 +39,14 @@ class Program:
     """False for a program that knows a proxy and not what to ask without it: it then has none."""
     tells_limit: bool = False
     """False for a program that waits for a limit's end without a word."""
+    helper: str | None = "exact"
+    """How sure its figures are when a helper of its worked too; None for a program that has no helpers."""
+    killed_helper: str | None = "exact"
+    """The same for one that is killed while its helper's tool runs; None for one that refuses to sleep."""
+    shortens: str | None = "full@1-1"
+    """The mode in which it shortens the conversation; None where that is hard to bring about."""
+    shortened: str = "exact"
+    """How sure its figures are then."""
 
 
 def toml(engine: str, env: dict[str, str], args: tuple[str, ...] = ()) -> str:
@@ -91,7 +99,9 @@ def qwen_files(_: str) -> dict[str, str]:
 
 
 PROGRAMS = {
-    "claude": Program(package=CLAUDE, model="claude-sonnet-4-5", settings=claude_settings, tells_limit=True),
+    "claude": Program(
+        package=CLAUDE, model="claude-sonnet-4-5", settings=claude_settings, tells_limit=True, shortens=None,
+    ),
     "codex": Program(package=CODEX, model="gpt-5.1-codex", settings=patient_codex),
     "copilot": Program(
         package=Package("@github/copilot", "1.0.102", "copilot", node=20), model="gpt-5.1", settings=copilot_settings,
@@ -99,19 +109,19 @@ PROGRAMS = {
     ),
     "gemini": Program(
         package=Package("@google/gemini-cli", "0.61.0", "gemini", node=20), model="gemini-2.5-pro",
-        settings=gemini_settings, files=gemini_files, tells_limit=True,
+        settings=gemini_settings, files=gemini_files, tells_limit=True, shortens=None,
     ),
     "opencode": Program(
         package=Package("opencode-ai", "1.18.33", "opencode"), model="anthropic/claude-sonnet-4-5",
-        settings=opencode_settings, tells_all=False,
+        settings=opencode_settings, tells_all=False, helper="estimated", killed_helper="unknown",
     ),
     "pi": Program(
         package=Package("@mariozechner/pi-coding-agent", "0.73.1", "pi", node=20), model="claude-sonnet-4-5",
-        settings=pi_settings, files=pi_files,
+        settings=pi_settings, files=pi_files, helper=None, killed_helper=None, shortens="full", shortened="estimated",
     ),
     "qwen": Program(
         package=Package("@qwen-code/qwen-code", "0.15.10", "qwen", node=20), model="gpt-4.1", settings=qwen_settings,
-        files=qwen_files, killed_in="hang@2-2", tells_all=False, proxied=False,
+        files=qwen_files, killed_in="hang@2-2", tells_all=False, proxied=False, killed_helper=None,
     ),
 }  # fmt: skip
 
@@ -189,6 +199,52 @@ def test_a_run_that_is_killed_and_the_one_that_goes_on(lab: Lab, program: Progra
     else:
         assert 0 < first["tokens_in"] <= lab.charged()["tokens_in"] - second["tokens_in"]
     assert second["resume_id"] == first["resume_id"]
+
+
+def agrees(lab: Lab, job: str, sure: str) -> None:
+    """To the token where it says so; else it tells less, and never more."""
+    (ended,) = runs(lab, job)
+    assert ended["usage"] == sure
+    if sure == "exact":
+        assert told(lab, job) == lab.charged()
+    else:
+        assert told(lab, job)["tokens_in"] < lab.charged()["tokens_in"]
+
+
+def test_a_helper_is_paid_for_too(lab: Lab, program: Program) -> None:
+    """Another agent, with a conversation of its own, which the program's own output may not tell of."""
+    if program.helper is None:
+        pytest.skip(f"{lab.engine} has no helpers")
+    lab.serve("helper")
+    job = lab.add(model=program.model)
+    run(lab)
+    assert lab.stage(job) == "review"
+    assert len(lab.asked()) > 4
+    agrees(lab, job, program.helper)
+
+
+def test_a_run_that_is_killed_while_its_helper_works(lab: Lab, program: Program) -> None:
+    if program.killed_helper is None:
+        pytest.skip(f"{lab.engine} has no helpers, or none that sleeps")
+    lab.serve("helper_sleep")
+    job = lab.add(model=program.model)
+    supervisor = lab.supervise()
+    until(lab.sleepers, seconds=120)
+    until(lambda: written(lab, program), seconds=60)
+    os.kill(lab.agent(job), signal.SIGKILL)
+    assert supervisor.wait(timeout=60) == 1
+    assert lab.processes() == []
+    agrees(lab, job, program.killed_helper)
+
+
+def test_what_it_takes_to_shorten_a_conversation_is_paid_for_too(lab: Lab, program: Program) -> None:
+    if program.shortens is None:
+        pytest.skip(f"{lab.engine} does not shorten so small a conversation, whatever the service says of its size")
+    lab.serve(program.shortens)
+    job = lab.add(model=program.model)
+    run(lab)
+    assert len(lab.run.calls) > 3
+    agrees(lab, job, program.shortened)
 
 
 def test_a_refused_key_costs_nothing_and_is_named(lab: Lab, program: Program) -> None:

@@ -13,19 +13,22 @@ SOURCES = {
     "claude": ("`modelUsage` of its last line; of a run that was killed, its transcript", "its own",
                ("a run that was killed and whose transcript is not found: output tokens are then guessed from the "
                "length of the text")),
-    "codex": ("its rollout, the last turn, answer by answer", "list prices",
+    "codex": ("its rollout, the last turn, answer by answer, and those of its helpers", "list prices",
               ("where the rollout is not found: the totals of the thread, which include earlier runs; of a run that "
-              "did not end well there is then nothing")),
+              "did not end well there is then nothing. Where a helper's is not found, or its model was answering")),
     "copilot": ("its transcript, from the last start or resume on; else its usage file, when it counts this run alone",
-                "list prices", "neither is found, or the usage file counts a whole session: unknown"),
+                "list prices", ("by the usage file alone: it lacks what it took to shorten the conversation; unknown "
+                "where that counts a whole session, or neither is found")),
     "devin": ("", "", "it tells nothing: unknown, unless a wrapper prints an `AQ_USAGE` line"),
-    "gemini": ("the `stats` of its last line, thoughts included; of a run that was killed, its transcript",
-               "list prices", "a run that was killed and whose transcript is not found: unknown"),
+    "gemini": (("the `stats` of its last line, thoughts included; of a run that was killed, its transcript and those "
+                "of its helpers"),
+               "list prices", ("a run that was killed and whose transcript is not found: unknown; one whose helper's "
+               "model was answering")),
     "mini": ("its trajectory, in the run folder", "its own; unknown for a model that its price list lacks",
              "a run that was killed: its last step is not in the trajectory yet"),
     "opencode": ("the sum of its steps", "its own; list prices for a model that its price list lacks",
                  ("a run that was killed or refused: the step that was under way is not told; unknown when there was "
-                 "no other")),
+                 "no other; one that had a helper: what that used is not told")),
     "openhands": ("the state of its conversation, call by call from this run's first on",
                   "its own; list prices for a model that its price list lacks",
                   ("it ended before its conversation was named, so that the state is not found: unknown; it went on "

@@ -6,16 +6,14 @@ from typing import Any
 from agent_queue.core.outcome import Broke, Failure, Outcome
 from agent_queue.core.usage import Call, CostBasis, Provenance
 from agent_queue.engines import refusals
-from agent_queue.engines.stream import JsonReader, event_in
-from agent_queue.engines.tally import Tally, tokens
-from agent_queue.engines.untrusted import Json, count, get, identifier, items, plain, said, tool, words
+from agent_queue.engines.codex_rollout import Rollout, call_of
+from agent_queue.engines.stream import JsonReader
+from agent_queue.engines.tally import tokens
+from agent_queue.engines.untrusted import Json, count, get, identifier, items, names, plain, said, tool, words
 from agent_queue.ports import Assignment, Command, Ending, Event, EventKind, Host, Place, Reader, StopWay
 
 _NO_TOOLS = frozenset(("agent_message", "reasoning", "todo_list", "error"))
 _WRITERS = frozenset(("file_change", "command_execution"))
-_TELLING = (b'"token_usage_record"', b'"task_started"', b'"token_count"', b'"turn_context"', b'_output"')
-_HEAD = 200
-"""A line of a rollout names its kind within so many bytes."""
 _SANDBOX = ("Read-only file system", "Operation not permitted", "bwrap: ")
 """What a command prints when the sandbox stopped it, on Linux and on macOS."""
 
@@ -45,7 +43,7 @@ class Codex:
         return Command(argv=tuple(argv), stdin=assignment.prompt_file)
 
     def sidecars(self, assignment: Assignment, place: Place, env: Mapping[str, str]) -> tuple[str, ...]:  # noqa: ARG002
-        """Its rollout, which it writes after each answer; the thread's name stands on its first line of output."""
+        """Its rollouts, which it writes after each answer: the thread's, named on its first line, and its helpers'."""
         home = plain(env.get("CODEX_HOME") or f"{env.get('HOME', '')}/.codex")
         return (f"{home}/sessions/*/*/*/rollout-*-{{session}}.jsonl",)
 
@@ -79,7 +77,9 @@ class CodexReader(JsonReader):
         self._message = ""
         self._turning = False
         self._thread_so_far: object = None
-        self._rollout = Rollout()
+        self._rollouts: dict[str, Rollout] = {}
+        """By file."""
+        self._helpers: set[str] = set()
 
     def own(self, event: Json) -> bool:
         kind = words(event, "type")
@@ -89,26 +89,40 @@ class CodexReader(JsonReader):
 
     def usage(self) -> dict[str, Any]:
         """By the rollout, else what the thread used so far: that is this run's when it began the thread."""
-        rollout = self._rollout
+        rollout, calls = self._own, self.calls()
         basis = {"cost_basis": CostBasis.SUBSCRIPTION.value} if rollout.subscribed else {}
         if rollout.calls or (rollout.begun and self.ended):
-            return {**tokens(rollout.calls), **basis, "usage": self.sure(whole=rollout.by_answer)}
+            helped = self._helping()
+            known = {one.thread for one in helped} >= self._helpers and not any(one.asking for one in helped)
+            return {**tokens(calls), **basis, "usage": self.sure(whole=rollout.by_answer and known)}
         if not isinstance(self._thread_so_far, dict) or rollout.begun:
             return {}
-        return {**tokens(self.calls()), **basis, "usage": Provenance.ESTIMATED.value}
+        return {**tokens(calls), **basis, "usage": Provenance.ESTIMATED.value}
 
     @property
     def asking(self) -> bool:
-        return super().asking and (self._rollout.asking or not self._rollout.calls)
+        return super().asking and (self._own.asking or not self._own.calls)
 
     def calls(self) -> Sequence[Call]:
-        told = [_call("", self._thread_so_far, max(len(self.tools), 1))] if self._thread_so_far else []
-        return self._rollout.calls or told
+        """Its own answers, and those of the helpers that worked for it."""
+        told = [call_of("", self._thread_so_far, max(len(self.tools), 1))] if self._thread_so_far else []
+        helped = [call for one in self._helping() if one.root == self._own.root for call in one.calls]
+        return [*self._own.calls, *helped] if self._own.calls else told
 
-    def sidecar(self, name: str, data: bytes) -> None:  # noqa: ARG002 - there is but one
-        self._rollout.read(data)
-        self.model = self._rollout.model or self.model
-        self.turns = sum(call.times for call in self._rollout.calls) or self.turns
+    def sessions(self) -> Sequence[str]:
+        return [*super().sessions(), *sorted(self._helpers)]
+
+    def sidecar(self, name: str, data: bytes) -> None:
+        self._rollouts[name] = Rollout(data)
+        self.model = self._own.model or self.model
+        self.turns = sum(call.times for call in self._own.calls) or self.turns
+
+    @property
+    def _own(self) -> Rollout:
+        return next((one for one in self._rollouts.values() if not one.helps), Rollout())
+
+    def _helping(self) -> list[Rollout]:
+        return [one for one in self._rollouts.values() if one.helps]
 
     def problem(self, ending: Ending) -> Outcome | None:
         """At an interrupt it ends with 1 in the middle of its turn; an error of its own it would tell."""
@@ -137,6 +151,8 @@ class CodexReader(JsonReader):
             return said(EventKind.TEXT, words(item, "text")) if completed else []
         if kind in _NO_TOOLS:
             return []
+        if kind == "collab_tool_call":
+            self._helpers |= set(names(item, "receiver_thread_ids"))
         fresh = key not in self.tools
         self.tools.add(key)
         (self.running.discard if completed else self.running.add)(key)
@@ -168,51 +184,6 @@ class CodexReader(JsonReader):
         return said(EventKind.RESULT, f"done; the whole thread so far: {shown}")
 
 
-class Rollout:
-    """The file in which codex keeps a thread. Records of usage come after each answer, so that they outlive a kill.
-
-    Programs before these records wrote running totals only, when a tool was done.
-    """
-
-    def __init__(self) -> None:
-        self.model: str | None = None
-        self.begun = self.subscribed = self.by_answer = False
-        self.calls: Sequence[Call] = ()
-        """Those of the last turn."""
-        self.asking = True
-        """The model had not answered yet when the file ends; no tool runs then."""
-
-    def read(self, data: bytes) -> None:
-        answers, turn, before, now = Tally(), "", {}, {}  # type: tuple[Tally, str, Json, Json]
-        for line in data.splitlines():
-            event = event_in(line) if any(sign in line[:_HEAD] for sign in _TELLING) else None
-            payload = get(event, "payload")
-            kind = words(payload, "type") if words(event, "type") == "event_msg" else words(event, "type")
-            if kind == "task_started":
-                self.begun, self.asking, turn, before = True, True, words(payload, "turn_id"), now
-                answers.clear()
-            elif kind == "token_usage_record" and words(payload, "turn_id") in (turn, ""):
-                self.asking = False
-                answers.add(_call(self.model or "", get(payload, "usage")), words(payload, "response_id"))
-            elif words(payload, "type").endswith("_output"):
-                self.asking = True
-            elif kind == "token_count":
-                now = get(payload, "info", "total_token_usage") or now
-                self.subscribed |= bool(words(payload, "rate_limits", "plan_type"))
-            elif kind == "turn_context":
-                self.model = identifier(payload, "model") or self.model
-        self.by_answer = bool(answers.calls()) or count(now, "input_tokens") == count(before, "input_tokens")
-        since = {key: count(now, key) - count(before, key) for key in now}
-        self.calls = answers.calls() or ([_call(self.model or "", since)] if count(since, "input_tokens") else ())
-
-
-def _call(model: str, used: object, times: int = 1) -> Call:
-    return Call(
-        model=model, tokens_in=count(used, "input_tokens"), tokens_cached=count(used, "cached_input_tokens"),
-        tokens_written=count(used, "cache_write_input_tokens"), tokens_out=count(used, "output_tokens"), times=times,
-    )  # fmt: skip
-
-
 def _tool(kind: str, item: object) -> Event:
     if kind == "command_execution":
         return tool("$", words(item, "command"))
@@ -220,4 +191,4 @@ def _tool(kind: str, item: object) -> Event:
         return tool("edit", ", ".join(words(change, "path") for change in items(item, "changes")))
     if kind == "mcp_tool_call":
         return tool(f"{words(item, 'server')}.{words(item, 'tool')}", get(item, "arguments"))
-    return tool(kind, words(item, "query"))
+    return tool(words(item, "tool") or kind, words(item, "prompt") or words(item, "query"))

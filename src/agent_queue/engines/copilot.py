@@ -15,7 +15,8 @@ from agent_queue.ports import Assignment, Command, Ending, Event, EventKind, Hos
 _USAGE = "copilot-usage.json"
 _TRANSCRIPT = "events.jsonl"
 _BEGINNINGS = (b'"session.start"', b'"session.resume"')
-_TELLING = (*_BEGINNINGS, b'"session.usage_record"')
+_SHORTENING, _SHORTENED = b'"session.compaction_start"', b'"session.compaction_complete"'
+_TELLING = (*_BEGINNINGS, _SHORTENING, _SHORTENED, b'"session.usage_record"')
 _HEAD = 60
 """A line of a transcript begins with its kind."""
 _CREDITS_PER_USD = 100
@@ -87,6 +88,8 @@ class CopilotReader(JsonReader):
         self._answered = 0
         self._metrics: dict[str, Json] = {}
         self._answers: Tally | None = None
+        self._untold: set[str] = set()
+        """The times that it shortened the conversation and did not tell what that took, or not yet."""
         self._billed = False
         self._code: int | None = None
 
@@ -97,13 +100,14 @@ class CopilotReader(JsonReader):
     def usage(self) -> dict[str, Any]:
         """By the transcript, each answer of this run; else by the side file, which counts the whole session.
 
-        That file's calls are this run's when it has as many as this run. Costs come in AI credits and are not told.
+        That file's calls are this run's when it has as many as this run; it lacks what it took to shorten the
+        conversation. Costs come in AI credits and are not told.
         """
         calls = self.calls()
         if not calls and (self._answered or not self.ended or self._answers is None):
             return {}
         basis = {"cost_basis": CostBasis.SUBSCRIPTION.value} if self._billed else {}
-        whole = sum(call.times for call in calls) >= self._answered
+        whole = self._answers is not None and not self._untold and len(self._answers) >= self._answered
         return {**tokens(calls), **basis, "usage": self.sure(whole=whole)}
 
     def calls(self) -> Sequence[Call]:
@@ -128,15 +132,28 @@ class CopilotReader(JsonReader):
     def _transcript(self, data: bytes) -> Tally:
         """It is written after each answer, and tells where a run begins that goes on with a session."""
         answers = Tally()
+        self._untold.clear()
         for line in data.splitlines():
             kind = next((kind for kind in _TELLING if kind in line[:_HEAD]), None)
+            told = get(event_in(line), "data") if kind is not None else None
             if kind in _BEGINNINGS:
                 answers.clear()
-            elif kind is not None:
-                used = get(event_in(line), "data", "usage")
+                self._untold.clear()
+            elif kind == _SHORTENING:
+                self._untold.add(words(told, "compactionAttemptId"))
+            elif kind == _SHORTENED:
+                self._shortened(answers, words(told, "compactionAttemptId"), get(told, "compactionTokensUsed"))
+            elif told is not None:
+                used = get(told, "usage")
                 self._billed |= get(used, "isByok") is False
                 answers.add(_call(words(used, "model"), used), words(used, "accounting", "usageId"))
         return answers
+
+    def _shortened(self, answers: Tally, attempt: str, used: object) -> None:
+        """Its calls for that are told as one sum."""
+        if count(used, "inputTokens"):
+            answers.add(_call(words(used, "model"), used, max(count(used, "requestCount"), 1)), attempt)
+            self._untold.discard(attempt)
 
     def problem(self, ending: Ending) -> Outcome | None:
         if self._code is None:

@@ -18,7 +18,9 @@ _DENIALS = frozenset(("policy_violation", "tool_not_registered"))
 """A tool that the approval mode does not allow is not even offered; a model that calls it all the same is told so."""
 _STATUS = re.compile(r'"code":\s*(\d{3})\b')
 _SHORT = 8
-_BEGINNING = b'{"sessionId"'
+_BEGINNING, _ASKS = b'{"sessionId"', b'"type":"user"'
+_HEAD = 120
+"""A line of a transcript names its kind within so many bytes."""
 _STATS = {"in": "input_tokens", "read": "cached", "out": "output_tokens", "all": "total_tokens"}
 _ANSWER = {"in": "input", "read": "cached", "out": "output", "all": "total"}
 """The names of the same four figures in a result and in a transcript."""
@@ -49,16 +51,36 @@ class Gemini:
         return Command(argv=(*argv, *assignment.args), stdin=assignment.prompt_file, env=env)
 
     def sidecars(self, assignment: Assignment, place: Place, env: Mapping[str, str]) -> tuple[str, ...]:  # noqa: ARG002
-        """Its transcript, in whose name stands the beginning of the session's."""
+        """Its transcript, in whose name stands the beginning of the session's, and those of its helpers."""
         home = plain(env.get("GEMINI_CLI_HOME") or env.get("HOME", ""))
-        begin = plain((assignment.resume_id or assignment.session)[:_SHORT])
-        return (f"{home}/.gemini/tmp/*/chats/session-*-{begin}*.jsonl",)
+        session, chats = plain(assignment.resume_id or assignment.session), f"{home}/.gemini/tmp/*/chats"
+        return (f"{chats}/session-*-{session[:_SHORT]}*.jsonl", f"{chats}/{session}/*.jsonl")
 
     def interactive(self, program: str, conversation: str) -> tuple[str, ...]:
         return (program, "--resume", conversation)
 
     def reader(self) -> Reader:
         return GeminiReader()
+
+
+class _Transcript:
+    """Each run begins with a line that names the session; an answer is written again when its tool is done."""
+
+    def __init__(self, data: bytes) -> None:
+        self.answers = Tally()
+        self.began = ""
+        """When a helper began, as the program writes it: such texts are in the order of time."""
+        self.helps = self.asking = False
+        for line in data.splitlines():
+            event = event_in(line) if line.startswith(_BEGINNING) or b'"tokens":' in line else None
+            if words(event, "sessionId"):
+                self.answers.clear()
+                self.helps, self.began = words(event, "kind") == "subagent", words(event, "startTime")
+            elif words(event, "type") == "gemini":
+                self.asking = False
+                self.answers.add(_call(words(event, "model"), get(event, "tokens"), _ANSWER), words(event, "id"))
+            else:
+                self.asking |= _ASKS in line[:_HEAD]
 
 
 class GeminiReader(JsonReader):
@@ -81,7 +103,9 @@ class GeminiReader(JsonReader):
         self._writing: set[str] = set()
         self._spoken = ""
         self._stats: object = None
-        self._answers = Tally()
+        self._began = ""
+        self._transcripts: dict[str, _Transcript] = {}
+        """By file."""
 
     def own(self, event: Json) -> bool:
         return words(event, "type") in _TYPES and bool(words(event, "timestamp"))
@@ -90,28 +114,31 @@ class GeminiReader(JsonReader):
         """Of this run alone: its result, else the answers that the transcript tells."""
         if isinstance(self._stats, dict):
             return {**tokens([_call("", self._stats, _STATS)]), "usage": Provenance.EXACT.value}
-        calls = self._answers.calls()
-        return {**tokens(calls), "usage": self.sure()} if calls else {}
+        calls = self._told()
+        whole = not any(one.asking for one in self._helpers())
+        return {**tokens(calls), "usage": self.sure(whole=whole)} if calls else {}
 
     def calls(self) -> Sequence[Call]:
-        """Answers where the transcript tells all of them, else the result's sums by model."""
-        told, models = self._answers.calls(), get(self._stats, "models")
+        """Answers where the transcripts tell all of them, else the result's sums by model."""
+        told, models = self._told(), get(self._stats, "models")
         whole = tokens([_call("", self._stats, _STATS)]) if isinstance(self._stats, dict) else tokens(told)
         if tokens(told) == whole or not isinstance(models, dict):
             return told
         times = count(self._stats, "tool_calls") + 1
         return [_call(name, model, _STATS, times) for name, model in models.items()]
 
-    def sidecar(self, name: str, data: bytes) -> None:  # noqa: ARG002 - there is but one
-        """Each run begins with a line that names the session; an answer is written again when its tool is done."""
-        self._answers.clear()
-        for line in data.splitlines():
-            event = event_in(line) if line.startswith(_BEGINNING) or b'"tokens":' in line else None
-            if words(event, "sessionId"):
-                self._answers.clear()
-            elif words(event, "type") == "gemini":
-                self._answers.add(_call(words(event, "model"), get(event, "tokens"), _ANSWER), words(event, "id"))
-        self.turns = len(self._answers) or self.turns
+    def sidecar(self, name: str, data: bytes) -> None:
+        self._transcripts[name] = one = _Transcript(data)
+        if not one.helps:
+            self.turns = len(one.answers) or self.turns
+
+    def _told(self) -> Sequence[Call]:
+        own = [call for one in self._transcripts.values() if not one.helps for call in one.answers.calls()]
+        return [*own, *(call for one in self._helpers() for call in one.answers.calls())]
+
+    def _helpers(self) -> Iterable[_Transcript]:
+        """Those that began in this run; the folder keeps those of earlier ones."""
+        return [one for one in self._transcripts.values() if one.helps and one.began >= self._began]
 
     def problem(self, ending: Ending) -> Outcome | None:
         if self.refused is None and ending.exit.code in _EXITS:
@@ -120,7 +147,7 @@ class GeminiReader(JsonReader):
         return self.refused
 
     def _init(self, event: Json) -> Iterable[Event]:
-        self._started = identifier(event, "session_id")
+        self._started, self._began = identifier(event, "session_id"), words(event, "timestamp")
         self.model = identifier(event, "model")
         return []
 

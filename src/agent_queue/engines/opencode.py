@@ -69,19 +69,21 @@ class OpenCodeReader(JsonReader):
         )
         self._answers = Tally()
         self._cost = 0.0
+        self._helped = False
 
     def own(self, event: Json) -> bool:
         return words(event, "sessionID").startswith("ses_")
 
     def usage(self) -> dict[str, Any]:
         """The sum of the calls; a call is told when its tools are done, so the last one of a killed run is missing.
+        Those of a helper are not told.
 
         A cost of 0 is what the program says of a model that its price list does not know.
         """
         if not self.turns:
             return {}
         cost = {"cost_usd": round(self._cost, 9)} if self._cost else {}
-        return {**tokens(self.calls()), **cost, "usage": self.sure()}
+        return {**tokens(self.calls()), **cost, "usage": self.sure(whole=not self._helped)}
 
     def calls(self) -> Sequence[Call]:
         return self._answers.calls()
@@ -107,6 +109,7 @@ class OpenCodeReader(JsonReader):
         part = get(event, "part")
         self.tools.add(words(part, "callID"))
         state, error = get(part, "state"), words(part, "state", "error")
+        self._helped |= bool(words(state, "metadata", "sessionId"))
         self.denied |= any(sign in error for sign in _DENIALS)
         self.worked |= words(part, "tool") in _EDITS and words(state, "status") == "completed"
         return [tool(words(part, "tool"), get(state, "input")), *said(EventKind.ERROR, refusals.reason(error))]

@@ -74,7 +74,7 @@ class PiReader(JsonReader):
         self._started: str | None = None
         self._answers = Tally()
         self._cost = 0.0
-        self._shortened = False
+        self._shortened = self._answered = False
 
     def own(self, event: Json) -> bool:
         kind = words(event, "type")
@@ -108,7 +108,7 @@ class PiReader(JsonReader):
         self.session = self._started or None
         self.model = identifier(message, "model") or self.model
         reason = words(message, "stopReason")
-        self.ended = reason != "toolUse"
+        self.ended, self._answered = reason != "toolUse", reason == "stop"
         if reason in _BROKEN_OFF:
             text = words(message, "errorMessage") or reason
             status = int(text[:3]) if text[:3].isascii() and text[:3].isdigit() else None
@@ -142,9 +142,9 @@ class PiReader(JsonReader):
         return said(EventKind.NOTE, f"try {count(event, 'attempt')} of {count(event, 'maxAttempts')} in {wait:.0f} s")
 
     def _compaction(self, event: Json) -> Iterable[Event]:
-        """It shortens the conversation to go on; when nothing follows, that did not help."""
-        self.ended, self._shortened = False, True
-        if words(event, "reason") == "overflow" and self.refused is None:
+        """It does so after its last answer too; when none follows a broken one, that did not help."""
+        self._shortened = True
+        if words(event, "reason") == "overflow" and self.refused is None and not self._answered:
             self.refused = Broke(kind=Failure.CONTEXT, reason="the conversation outgrew the model's context")
         return said(EventKind.NOTE, "it shortens the conversation")
 

@@ -132,6 +132,10 @@ class JsonReader:
     def sidecar(self, name: str, data: bytes) -> None:
         """Nothing by default: few programs write side files."""
 
+    def sessions(self) -> Sequence[str]:
+        """The conversation's own name; a program that has helpers adds theirs."""
+        return [self.session] if self.session else []
+
     def facts(self) -> dict[str, Any]:
         """`resume_id` is None when the program said that there is nothing to go on with: the next run starts anew."""
         found: dict[str, Any] = {"resume_id": self.session, "model": self.model, "turns": self.turns}
@@ -195,6 +199,9 @@ class PlainReader:
 
     def sidecar(self, name: str, data: bytes) -> None:
         """Nothing: it writes none."""
+
+    def sessions(self) -> Sequence[str]:
+        return ()
 
     def facts(self) -> dict[str, Any]:
         return {}

@@ -52,6 +52,13 @@ def items(value: object, *keys: str) -> list[Json]:
     return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
 
+def names(value: object, *keys: str) -> list[str]:
+    """The identifiers in a list in untrusted JSON, none where there is no list."""
+    found = get(value, *keys)
+    every = found if isinstance(found, list) else []
+    return [name for one in every if (name := identifier({"name": one}, "name")) is not None]
+
+
 def identifier(value: object, *keys: str) -> str | None:
     """An id or a model's name: short, and nothing that an argument or a journal could mistake for something else."""
     found = words(value, *keys)

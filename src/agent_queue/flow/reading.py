@@ -37,11 +37,10 @@ class Reading:
 
     def side_files(self, patterns: Iterable[str], look: SideFiles) -> None:
         """Read what matches. To be called when all output so far was fed, and again when there may be more of it."""
-        session = self.reader.facts().get("resume_id")
+        sessions = [name for name in self.reader.sessions() if _NAME.fullmatch(name)]
         for pattern in patterns:
-            if SESSION in pattern and not (isinstance(session, str) and _NAME.fullmatch(session)):
-                continue
-            for name, data in look(pattern.replace(SESSION, str(session))):
+            places = [pattern.replace(SESSION, name) for name in sessions] if SESSION in pattern else [pattern]
+            for name, data in (found for place in places for found in look(place)):
                 self.reader.sidecar(name, data)
 
     def ending(self, ending: Ending) -> Outcome:

@@ -32,6 +32,9 @@ class ScriptedReader:
     def sidecar(self, name: str, data: bytes) -> None:
         self.sidecars.append((name, data))
 
+    def sessions(self) -> Sequence[str]:
+        return [str(self._facts["resume_id"])] if self._facts.get("resume_id") else []
+
     def facts(self) -> Mapping[str, Any]:
         return self._facts
 
