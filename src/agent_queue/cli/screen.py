@@ -5,9 +5,10 @@ import re
 import sys
 from typing import NamedTuple
 
+from agent_queue.core.escapes import ESCAPES
+
 STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 COLOUR = r"(\x1b\[[0-9;]*m)"
-ESCAPES = r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"
 """Compiled when first met: few texts hold any, and a list of jobs must start fast."""
 
 

@@ -3,9 +3,10 @@
 import hashlib
 import re
 
+from agent_queue.core.escapes import ESCAPES
 from agent_queue.core.outcome import Failure
 
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+_ESCAPES = re.compile(ESCAPES)
 _VARYING = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{7,}(?:-[0-9a-f]+)*\b|\d+(?:\.\d+)?", re.IGNORECASE)
 """Addresses, hashes, ids, numbers, times: they differ from run to run of the same failure."""
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import assert_never
 
+from agent_queue.core.escapes import ESCAPES
 from agent_queue.core.job import Result
 from agent_queue.core.outcome import FAILURES, Exit, Failure, StopReason
 
@@ -17,7 +18,7 @@ LONGEST_LIST = 12
 RULE = "\n---\n\n"
 """Ends the preface: what follows is the person's."""
 
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b.")
+_ESCAPES = re.compile(rf"{ESCAPES}|\x1b.")
 _COMMAND = re.compile(r"\s*/[A-Za-z][\w:.-]*(\s|\Z)")
 
 

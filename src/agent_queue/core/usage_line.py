@@ -10,13 +10,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from agent_queue.core.escapes import CONTROL_SEQUENCE
 from agent_queue.core.usage import COUNTS, LARGEST, TOKENS, CostBasis, Provenance
 
 MARK = b"AQ_USAGE"
 LONGEST = 8 * 1024
 """A longer line is none of ours, so that a log without line ends takes no memory."""
-_LINE = re.compile(rb"^(?:\x1b\[[0-9;?]*[ -/]*[@-~])*AQ_USAGE[ \t]+([^\n]{1,%d})" % LONGEST, re.MULTILINE)
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+_LINE = re.compile(rf"^(?:{CONTROL_SEQUENCE})*AQ_USAGE[ \t]+([^\n]{{1,{LONGEST}}})".encode(), re.MULTILINE)
+_ESCAPES = re.compile(CONTROL_SEQUENCE)
 _PAIR = re.compile(r'(\w+)=(?:"([^"]*)"|(\S+))')
 _NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,15})?")
 _MODEL = re.compile(r"[A-Za-z0-9][\w.:/@+-]{0,199}", re.ASCII)

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from agent_queue.core.escapes import CONTROL_SEQUENCE
 from agent_queue.core.outcome import Broke, Done, Failure, Outcome
 from agent_queue.core.usage import Call, Provenance
 from agent_queue.core.usage_line import MARK
@@ -19,7 +20,7 @@ LONGEST_LINE = 8 * 1024 * 1024
 _HEAD_OF_A_LONG_LINE = 200
 _LAST_WORDS = 20
 _EVENT = b'{"type":"'
-_COLOURS = re.compile(rb"^(?:\x1b\[[0-9;?]*[ -/]*[@-~])+|(?:\x1b\[[0-9;?]*[ -/]*[@-~]|\s)+\Z")
+_COLOURS = re.compile(rf"^(?:{CONTROL_SEQUENCE})+|(?:{CONTROL_SEQUENCE}|\s)+\Z".encode())
 _COLOURED = 16
 """A wrapper that paints its output puts its escapes so near to the ends of a line."""
 _USAGE_LINE = MARK.decode()

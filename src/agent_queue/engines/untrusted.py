@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from agent_queue.core.escapes import ESCAPES
 from agent_queue.ports import Event, EventKind
 
 Json = dict[str, Any]
@@ -10,7 +11,7 @@ Json = dict[str, Any]
 _LONGEST_TEXT = 4000
 _LONGEST_TOOL = 160
 _LARGEST_NUMBER = 10**15
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
+_ESCAPES = re.compile(ESCAPES)
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 _NAME = re.compile(r"[A-Za-z0-9][\w.:/@+\[\]-]{0,199}", re.ASCII)
