@@ -14,6 +14,8 @@ from agent_queue.core.frontmatter import Node, NodeError, Problem, decode, inser
 from agent_queue.core.globs import GLOBS
 from agent_queue.core.retry import NEVER, Retry
 
+LONGEST_TITLE = 120
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
@@ -141,6 +143,12 @@ class JobFile:
     """Line and column of each key's value."""
     persona: str = ""
     """What the job's profile says to the agent before the body."""
+
+    @property
+    def title(self) -> str:
+        """The first line that says something, without heading marks and control characters, cut at a length."""
+        line = next((line for line in self.body.splitlines() if line.strip(" #\t")), "").strip(" #\t")
+        return "".join(c if c.isprintable() else " " for c in line)[:LONGEST_TITLE].strip()
 
 
 def parse(data: bytes, name: str, *, origin: str = "job") -> JobFile:

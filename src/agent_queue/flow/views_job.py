@@ -94,8 +94,7 @@ def _said(queue: Queue, job: Job) -> tuple[str, str, list[str]]:
         file = queue.file(job.id)
     except AqError as error:
         return "", str(error), []
-    title = next((line.strip("# \t") for line in file.body.splitlines() if line.strip("# \t")), "")
-    return title, "", [warning.at(f"{job.id}.md") for warning in file.warnings]
+    return file.title, "", [warning.at(f"{job.id}.md") for warning in file.warnings]
 
 
 def _report(queue: Queue, job: Job) -> str | None:

@@ -33,8 +33,6 @@ NEW: dict[str, Any] = {
 }  # fmt: skip
 """The past of a job that has none."""
 
-LONGEST_TITLE = 120
-
 
 class Answers:
     """Settings and engines are asked for only when a file or journal is new or has changed."""
@@ -78,7 +76,7 @@ class Answers:
     def _said(self, found: "JobFile", invalid: str) -> "Glimpse":
         manifest, meaning = found.manifest, self._meaning()
         return {
-            "title": title_of(found.body), "engine": manifest.engine or "",
+            "title": found.title, "engine": manifest.engine or "",
             "engine_class": manifest.engine_class or "", "profile": manifest.profile or "",
             "rank": manifest.priority.rank, "priority": manifest.priority.value,
             "engines": list(meaning.engines(manifest)), "fallback": list(meaning.fallback(manifest)),
@@ -133,9 +131,3 @@ def _unusable(problem: str) -> "Glimpse":
         "fallback": [], "locks": [], "deps": [], "soft": False, "key": "", "tracker_item": "", "verify": False,
         "auto_promote": False, "invalid": problem,
     }  # fmt: skip
-
-
-def title_of(body: str) -> str:
-    """The first line that says something, without heading marks and control characters."""
-    line = next((line for line in body.splitlines() if line.strip(" #\t")), "")
-    return "".join(c if c.isprintable() else " " for c in line.strip(" #\t"))[:LONGEST_TITLE].strip()
