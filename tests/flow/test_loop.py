@@ -58,6 +58,17 @@ def test_jobs_that_share_a_lock_never_overlap(world: World) -> None:
     assert state["d"]["started_at"] == state["a"]["started_at"]
 
 
+def test_a_job_that_is_refused_leaves_its_slot_and_its_lock_to_the_next(world: World) -> None:
+    for name in ("a", "b"):
+        world.add(name, lock="one", capabilities="has:nothing")
+    for name in ("c", "d"):
+        world.add(name, lock="one")
+    report = world.supervise(slots=1)
+    assert report is not None
+    assert [world.stage(name) for name in "abcd"] == [Stage.FAILED, Stage.FAILED, Stage.REVIEW, Stage.REVIEW]
+    assert report.left == []
+
+
 def test_a_job_that_is_edited_as_it_starts_keeps_to_its_new_lock(world: World) -> None:
     edited = job_file("Do it.", engine="scripted", cwd="/repo", lock="db")
     world.add("a", lock="db", priority="high")

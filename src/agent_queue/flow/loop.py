@@ -89,7 +89,11 @@ class Loop:
             if self._tools.queue.past(row.id).state.get("result") != Result.HELD:
                 return False  # a retry's backoff is always waited for
             held.append(row.next_eligible)
-        for row in self._ours(list(self._waiting.ready(now))):
+        ready = self._ours(list(self._waiting.ready(now)))
+        if any(pick(ready, self._room(1), now)):
+            self._look_again = self._tools.clock.monotonic()  # what ended just now has given its locks back
+            return False
+        for row in ready:
             held += [] if (opens := opens_at(row, room)) is None else [opens]
         if any(time <= self._wait_until for time in held):
             return False
@@ -190,7 +194,12 @@ class Loop:
             self._look_again = self._tools.clock.monotonic()  # a move finished just now may have led to the inbox
 
     def _start(self) -> None:
-        """Claim as many waiting jobs as there is room for, in one batch."""
+        """Claim as many waiting jobs as there is room for."""
+        while self._claim():
+            pass  # one that was refused has given its slot and its locks back
+
+    def _claim(self) -> bool:
+        """Claim what there is room for, in one batch; True when some of it was refused."""
         now = self._tools.clock.now().timestamp()
         room = self._room(self._slots - len(self._runs))
         ready = self._waiting.ready(now) if self._only_engine is None else self._ours(self._waiting.ready(now))
@@ -204,6 +213,7 @@ class Loop:
             else:
                 admitted.append(found)
         self._settle(admitted)
+        return any(move.target is Stage.FAILED for move, _ in admitted)
 
     def _ended(self, moves: list[Move]) -> None:
         """Settle the moves that runs came to. One whose file a person dragged away is not ours to settle."""
