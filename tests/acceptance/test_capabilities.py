@@ -41,9 +41,40 @@ def test_what_it_does_not_offer_is_named_and_nothing_is_started(aq: Aq, jobs: Jo
     job = jobs.add("abroad", "touch started", capabilities=f"[has:git, '{need}']")
     ran = aq("run", "--once", check=1)
     assert f"does not offer {need};" in ran.err
-    assert aq("show", job, "--json").json()["state"]["result"] == "capability_mismatch"
+    told = aq("show", job, "--json").json()
+    assert told["state"]["result"] == told["outcome"]["result"] == "capability_mismatch"
+    assert f"does not offer {need};" in told["outcome"]["reason"]
+    assert f"capability_mismatch: this host does not offer {need};" in aq("show", job).out
+    (row,) = aq("status", "--json").json()["jobs"]
+    assert f"does not offer {need};" in row["reason"]
     assert not (jobs.queue / "work" / job).exists()
     assert not jobs.run_folder(job).exists()
+
+
+def test_why_it_was_refused_is_told_as_long_as_that_is_how_it_stands(aq: Aq, jobs: Jobs) -> None:
+    def reason() -> str | None:
+        (row,) = aq("status", "--json").json()["jobs"]
+        outcome = aq("show", row["id"], "--json").json()["outcome"]
+        assert row.get("reason") == (outcome or {}).get("reason") or row["stage"] != "failed"
+        return row.get("reason")
+
+    job = jobs.add("abroad", "exit 3", capabilities="has:no-such-tool")
+    aq("run", "--once", check=1)
+    assert "no-such-tool" in str(reason())
+    aq("requeue", job)
+    assert reason() is None
+    aq("cancel", job)
+    assert reason() is None
+    aq("requeue", job)
+    path = jobs.queue / "inbox" / f"{job}.md"
+    refusing = path.read_text()
+    path.write_text(refusing.replace("capabilities:", "prefers:"))
+    aq("run", "--once", check=1)
+    assert "exit code 3" in str(reason())
+    aq("requeue", job)
+    path.write_text(refusing)
+    aq("run", "--once", check=1)
+    assert "no-such-tool" in str(reason())
 
 
 def test_what_is_no_capability_is_refused_at_its_place(aq: Aq, jobs: Jobs) -> None:

@@ -299,6 +299,19 @@ def test_no_engine_fails_the_job_in_the_inbox(world: World) -> None:
     assert world.lies_free("a", "b")
 
 
+@pytest.mark.parametrize("once", [True, False])
+def test_what_is_refused_takes_no_slot_from_others(world: World, once: bool) -> None:
+    for name in "abcde":
+        world.add(name, engine="nobody")
+    world.add("f")
+    if not once:
+        world.signal(1, "SIGINT")
+    report = world.supervise(slots=2, once=once)
+    assert report is not None
+    assert (report.failed, report.left) == (5, [])
+    assert world.stage("f") is Stage.REVIEW
+
+
 def test_an_engine_that_vanishes_after_the_claim_fails_the_job(world: World) -> None:
     world.add()
     with world.caller() as tools:

@@ -97,7 +97,7 @@ One JSON object a line, only ever appended to. `at` is when (RFC 3339, UTC), `ev
 of its journal and stored nowhere else. A torn line, as a power cut can leave one, is skipped and counted.
 
 Its schema is closed: numbers, words from fixed lists, ids, hashes, paths. Never a word of the prompt or of the agent's
-output; the sentence why a run ended is in `runs/JOB/RUN/outcome.json`.
+output; the sentence why a run ended is in `runs/JOB/RUN/outcome.json` (RUN is 0 where none began).
 
 ## Events
 

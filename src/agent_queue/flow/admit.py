@@ -9,9 +9,11 @@ from agent_queue.core.lifecycle import Job, Move, begin, decide, pending, recove
 from agent_queue.core.manifest import JobFile, Manifest, parse
 from agent_queue.core.outcome import Refused
 from agent_queue.core.recovery import Repair, repair
+from agent_queue.core.refused import BEFORE
 from agent_queue.core.schedule import Waiting
 from agent_queue.flow.choose_engine import Chosen, choose
 from agent_queue.flow.launch import JOB
+from agent_queue.flow.opened import to_json
 from agent_queue.flow.tools import Run, Tools, policy_of, run_folder
 from agent_queue.flow.verify import current
 from agent_queue.ports import Lock
@@ -56,7 +58,11 @@ def _admit(row: Waiting, lock: Lock, tools: Tools) -> tuple[Move, Run] | Refusal
     found = _engine(run, tools)
     if isinstance(found, Refused):
         policy = policy_of(run.manifest, tools.settings)
-        return Refusal(decide(job, found, policy, tools.clock.now(), tools.clock.roll()), run)
+        move = decide(job, found, policy, tools.clock.now(), tools.clock.roll())
+        record = {"kind": "refused", "result": move.result, "reason": move.reason, "failure": None, "to": move.target,
+                  "run": move.run}  # fmt: skip
+        tools.queue.run_folder(job.id, BEFORE).write("outcome.json", to_json(record))
+        return Refusal(move, run)
     if found.closed:
         return None
     run.engine = found.name

@@ -10,7 +10,8 @@ from agent_queue.core.history import Entry, History
 from agent_queue.core.insights import figures
 from agent_queue.core.job import Stage
 from agent_queue.core.lifecycle import Job
-from agent_queue.ports import Queue
+from agent_queue.core.refused import BEFORE, is_latest
+from agent_queue.ports import Queue, RunFolder
 
 SCHEMA_VERSION = 1
 
@@ -29,7 +30,7 @@ def show(queue: Queue, job: Job, *, history: Sequence[Entry], files: Mapping[str
         "warnings": warnings,
         "state": {**past.state, "run": past.run, "attempts": past.attempts, "recoveries": past.recoveries},
         "insights": figures(history),
-        "outcome": _record(queue, job, "outcome.json"),
+        "outcome": _outcome(queue, job),
         "report": _report(queue, job),
         "outside_scope": _record(queue, job, "outside.json") or [],
         "dropped_environment": _record(queue, job, "dropped.json") or [],
@@ -104,9 +105,21 @@ def _report(queue: Queue, job: Job) -> str | None:
     return data.decode(errors="replace") if data is not None else None
 
 
+def _outcome(queue: Queue, job: Job) -> Any:
+    """How the latest run ended, or why there was none."""
+    refused, past = _read(queue.run_folder(job.id, BEFORE), "outcome.json"), job.past
+    if isinstance(refused, dict) and is_latest(refused, kind=past.kind, run=past.run, result=past.state.get("result")):
+        return refused
+    return _record(queue, job, "outcome.json")
+
+
 def _record(queue: Queue, job: Job, name: str) -> Any:
     """A record of the latest run; None when there is none."""
-    data = queue.run_folder(job.id, job.past.run).read(name) if job.past.run else None
+    return _read(queue.run_folder(job.id, job.past.run), name) if job.past.run else None
+
+
+def _read(folder: RunFolder, name: str) -> Any:
+    data = folder.read(name)
     try:
         return json.loads(data) if data is not None else None
     except ValueError:

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, cast
 
 from agent_queue.core.job import ACTIVE, FINAL, JobId, Stage
+from agent_queue.core.refused import BEFORE, is_latest
 from agent_queue.queues.beside import mark_duplicates, mark_names
 from agent_queue.queues.glimpse import KEYS, NEW, Answers
 from agent_queue.system import records
@@ -150,15 +151,18 @@ class Glance:
             pending=entry[2],
             also=entry[3],
             work=None,
-            reason=self._reason(job, row["run"]) if _has_reason(stage, row) else "",
+            reason=self._reason(job, row) if _has_reason(stage, row) else "",
         )
         if row["run"] and (stage is Stage.BUILDING or row["pending"]):
             row["work"] = self._work(row)
         return cast("Row", row)
 
-    def _reason(self, job: JobId, run: int) -> str:
-        """Why its last run ended. It may quote the agent, so it is not kept in the cache."""
-        outcome = records.read_object(f"{self._layout.run(job, run)}/outcome.json") or {}
+    def _reason(self, job: JobId, row: dict[str, Any]) -> str:
+        """Why its last run ended, or why it was refused one. It may quote the agent, so it is not kept in the cache."""
+        outcome = records.read_object(f"{self._layout.run(job, BEFORE)}/outcome.json") or {}
+        if not is_latest(outcome, kind=row["kind"], run=row["run"], result=row["state"].get("result")):
+            path = f"{self._layout.run(job, row['run'])}/outcome.json"
+            outcome = (records.read_object(path) if row["run"] else None) or {}
         return str(outcome.get("reason") or "")[:LONGEST_REASON]
 
     def _work(self, row: dict[str, Any]) -> "Work":
@@ -222,7 +226,7 @@ class Glance:
 def _has_reason(stage: Stage, row: dict[str, Any]) -> bool:
     """A job that failed says why, and one that is held until some time."""
     held = stage is Stage.INBOX and row["state"].get("result") == "held" and row["next_eligible"] > time.time()
-    return bool(row["run"]) and (stage is Stage.FAILED or held)
+    return stage is Stage.FAILED or held
 
 
 def _is_job(name: str) -> bool:
