@@ -304,9 +304,11 @@ def test_no_secret_and_no_prompt_reaches_the_journal(aq: Aq, jobs: Jobs, agent: 
 
 
 def test_clean_puts_finished_jobs_away_and_keeps_files_and_journals(aq: Aq, jobs: Jobs) -> None:
-    job = jobs.add("old", "exit 1")
+    job = jobs.add("old", "echo its last words; exit 1")
     aq("run", "--once", check=1)
     aq("clean", "--keep", "0")
+    for words in (aq("status").out, aq("show", job).out, aq("logs", job).out):
+        assert "its last words" in words, "what a person asks of it is read from the archive"
     assert not (jobs.queue / "runs" / job).exists()
     assert not (jobs.queue / "work" / job).exists()
     assert jobs.stage(job) == "failed"

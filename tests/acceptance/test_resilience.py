@@ -4,13 +4,14 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .conftest import Aq, Jobs, wait_for
+from .conftest import AQ, Aq, Jobs, wait_for
 
 
 def entries(jobs: Jobs, job: str) -> list[dict[str, Any]]:
@@ -173,6 +174,63 @@ def test_twenty_running_agents_outlive_a_change_of_the_supervisor(aq: Aq, jobs: 
     for name in names:
         assert len((jobs.queue / "work" / name / "pids").read_text().split()) == 1, "each ran once"
         assert moves(jobs, name) == ["begin", "advance"]
+
+
+@pytest.fixture
+def small_disk(aq: Aq, tmp_path: Path) -> Iterator[Path]:
+    """A queue on a disk of its own, of 8 MB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", place], capture_output=True).returncode:
+        pytest.skip("only root may mount a disk to fill")
+    try:
+        aq.env["AGENT_QUEUE_ROOT"] = str(place / "queue")
+        aq("init")
+        (place / "queue" / "config.toml").write_text('[limits]\nfree_disk = "off"\n')
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def test_a_full_disk_ends_no_supervisor_and_no_job(aq: Aq, small_disk: Path, tmp_path: Path) -> None:
+    go, log = tmp_path / "go", tmp_path / "log"
+    runs = Jobs(aq, small_disk / "queue", tmp_path)
+    first = runs.add("first", f"echo up > {tmp_path}/up; until [ -e {go} ]; do sleep 0.05; done; exit 0")
+    with (
+        log.open("w") as out,
+        subprocess.Popen([*AQ, "run"], stderr=out, cwd=aq.cwd, env={**os.environ, **aq.env}) as it,
+    ):
+        wait_for((tmp_path / "up").exists)
+        ready = small_disk / "second.md"
+        ready.write_text(f"---\nengine: shell\ncwd: {aq.cwd}\n---\ntrue\n")
+        fill = small_disk / "filler"
+        with suppress(OSError), fill.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        go.touch()
+        ready.rename(small_disk / "queue" / "inbox" / "second.md")
+        wait_for(lambda: "nothing starts until there is room" in log.read_text(), "the full disk is said")
+        assert it.poll() is None
+        fill.unlink()
+        runs.wait(first, "review")
+        runs.wait("second", "review")
+        assert "there is room again" in log.read_text()
+        assert aq("show", first, "--json").json()["state"]["run"] == 1, "it ran once"
+        it.terminate()
+        assert it.wait(30) in (0, 130)
+
+
+def test_under_nohup_a_closed_terminal_changes_nothing(aq: Aq, jobs: Jobs) -> None:
+    with subprocess.Popen(
+        ["nohup", *AQ, "run"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        cwd=aq.cwd, env={**os.environ, **aq.env},
+    ) as it:  # fmt: skip
+        wait_for(lambda: aq("status", "--json").json()["supervisor"])
+        it.send_signal(signal.SIGHUP)
+        jobs.wait(jobs.add("after", "true"), "review")
+        assert it.poll() is None
+        aq("stop", "--detach")
+        assert it.wait(30) == 130
 
 
 FORKS = (

@@ -236,7 +236,7 @@ def test_many_processes_leave_neither_files_nor_zombies(events: MachineEvents, a
 # Signals.
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"])
 def test_a_signal_wakes_it_by_name(events: MachineEvents, name: str) -> None:
     subprocess.run(["kill", f"-{name}", str(os.getpid())], check=True)
     told = until(events, lambda told: any(woken.signals for woken in told))

@@ -75,7 +75,7 @@ WRITE_IN_PLACE = """\
                 self._calls.close(copy)
 """
 RECORD_END = """\
-    put(here, "exit.json", "{" + ended + "," + took + "}\\n", durable=True)
+    patiently(lambda: put(here, "exit.json", "{" + ended + "," + took + "}\\n", durable=True))
 """
 LET_GO = """\
     for number in locks:

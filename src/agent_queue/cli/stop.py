@@ -19,7 +19,7 @@ def command(root: str | None, *, now: bool, detach: bool, as_json: bool) -> None
     if now and detach:
         raise UsageError("--now and --detach exclude each other")
     app = opened(root)
-    if not app.stop("SIGTERM" if now else "SIGHUP" if detach else "SIGINT"):
+    if not app.stop("SIGTERM" if now else "SIGUSR1" if detach else "SIGINT"):
         raise AqError("no supervisor runs this queue", hint="`aq run` starts one")
     if now or detach:
         if not app.patience(lambda: app.supervisor() is None, seconds=LONGEST_S):

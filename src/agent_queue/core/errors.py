@@ -55,4 +55,11 @@ class IllegalMoveError(AqError):
 
 
 class StorageError(AqError):
-    """The disk refused a write that durability depends on; nothing was acknowledged."""
+    """The disk refused a write that durability depends on; nothing was acknowledged.
+
+    `full`: for want of space, which may come back.
+    """
+
+    def __init__(self, text: str, *, hint: str = "", full: bool = False) -> None:
+        super().__init__(text, hint=hint)
+        self.full = full

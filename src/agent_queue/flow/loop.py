@@ -14,7 +14,7 @@ from agent_queue.flow.admit import Refusal, admit, take_up
 from agent_queue.flow.dependencies import first_unmet, names_of
 from agent_queue.flow.lanes import opens
 from agent_queue.flow.notices import Notices
-from agent_queue.flow.report import Report, Stopping
+from agent_queue.flow.report import DETACH, Report, Stopping
 from agent_queue.flow.room import room
 from agent_queue.flow.runs import Runs, let_go
 from agent_queue.flow.tools import Run, Tools, policy_of
@@ -139,9 +139,9 @@ class Loop:
             self._take_up(job)
 
     def _told(self, name: str) -> None:
-        """A signal: drain first, then stop agents; SIGHUP leaves them running for the next supervisor."""
+        """A signal: drain first, then stop agents; two of them leave these running for the next supervisor."""
         tell, count = self._tools.tell, len(self._runs)
-        if name == "SIGHUP":
+        if name in DETACH:
             self.stopping = Stopping.DETACH
             tell(f"leaving {count} running to the next `aq run`")
         elif name == "SIGTERM" or self.stopping is not Stopping.NO:

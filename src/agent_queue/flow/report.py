@@ -16,6 +16,10 @@ class Stopping(IntEnum):
     DETACH = 3
 
 
+DETACH = ("SIGHUP", "SIGUSR1")
+"""A terminal that closes, or a service's manager; and `aq stop --detach`, which also reaches one under nohup."""
+
+
 @dataclass(slots=True)
 class Report:
     """What a supervisor did, for its exit code."""

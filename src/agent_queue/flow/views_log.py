@@ -59,9 +59,8 @@ def log_of(tools: Tools, job: Job, run: int | None, kind: Kind) -> Log:
     under_way = number == job.past.run and job.stage in (Stage.BUILDING, Stage.REVIEW)
     if folder.written_at(log.name) is None and not under_way:
         if kind is not Kind.AGENT:
-            raise AqError(f"run {number} of {job.id} had no {kind}", hint="`aq show` says how it ended")
-        hint = "`aq show` says why it ended; `aq clean` puts the logs of finished jobs away under archive/"
-        raise AqError(f"run {number} of {job.id} has no log", hint=hint)
+            raise AqError(f"run {number} of {job.id} had no {kind}", hint=f"`aq show {job.id}` says how it ended")
+        raise AqError(f"run {number} of {job.id} has no log", hint=f"`aq show {job.id}` says why it ended")
     return log
 
 

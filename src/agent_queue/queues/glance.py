@@ -15,6 +15,7 @@ from agent_queue.core.job import ACTIVE, FINAL, JobId, Stage
 from agent_queue.core.refused import BEFORE, is_latest
 from agent_queue.queues.beside import mark_duplicates, mark_names
 from agent_queue.queues.glimpse import KEYS, NEW, Answers
+from agent_queue.queues.runs import readable
 from agent_queue.system import records
 from agent_queue.system.files import Disk
 from agent_queue.system.layout import SUFFIX, Layout
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 VERSION = 7
 RECENT = 20
+OUTCOME = "outcome.json"
 LONGEST_REASON = 400
 SURE_NS = 2_000_000_000
 """A folder's time is trusted only when it was this long past at the time of the listing: clocks tick coarsely."""
@@ -159,9 +161,9 @@ class Glance:
 
     def _reason(self, job: JobId, row: dict[str, Any]) -> str:
         """Why its last run ended, or why it was refused one. It may quote the agent, so it is not kept in the cache."""
-        outcome = records.read_object(f"{self._layout.run(job, BEFORE)}/outcome.json") or {}
+        outcome = records.read_object(readable(self._layout.run(job, BEFORE), OUTCOME)) or {}
         if not is_latest(outcome, kind=row["kind"], run=row["run"], result=row["state"].get("result")):
-            path = f"{self._layout.run(job, row['run'])}/outcome.json"
+            path = readable(self._layout.run(job, row["run"]), OUTCOME)
             outcome = (records.read_object(path) if row["run"] else None) or {}
         return str(outcome.get("reason") or "")[:LONGEST_REASON]
 

@@ -8,6 +8,16 @@ from agent_queue.system.storage import storage_error
 PIECE = 1 << 20
 
 
+def readable(folder: str, name: str) -> str:
+    """Where a file of `ROOT/runs/<job>/<run>` is to be read: under `archive/` once `clean` has put the run away."""
+    if os.path.isdir(folder):
+        return f"{folder}/{name}"
+    root, _, job, run = folder.rsplit("/", 3)
+    labels = sorted(os.listdir(f"{root}/archive"), reverse=True) if os.path.isdir(f"{root}/archive") else []
+    kept = (f"{root}/archive/{label}/{job}/{run}/{name}" for label in labels)
+    return next(filter(os.path.exists, kept), f"{folder}/{name}")
+
+
 class FileRunFolder:
     """`runs/<job>/<run>/`, made when the first file is written."""
 
@@ -21,7 +31,7 @@ class FileRunFolder:
     def read(self, name: str) -> bytes | None:
         """A file as a whole, None when it is not there."""
         try:
-            with open(self.path_of(name), "rb") as file:
+            with open(readable(self.path, name), "rb") as file:
                 return file.read()
         except FileNotFoundError:
             return None
@@ -51,7 +61,7 @@ class FileRunFolder:
     def log(self, name: str, offset: int, limit: int) -> bytes:
         """Up to `limit` bytes of a log from `offset` on."""
         try:
-            with open(self.path_of(name), "rb") as file:
+            with open(readable(self.path, name), "rb") as file:
                 file.seek(offset)
                 return file.read(limit)
         except FileNotFoundError:
@@ -60,7 +70,7 @@ class FileRunFolder:
     def tail(self, name: str, limit: int) -> bytes:
         """The last bytes of a log, at most `limit`."""
         try:
-            with open(self.path_of(name), "rb") as file:
+            with open(readable(self.path, name), "rb") as file:
                 file.seek(max(file.seek(0, os.SEEK_END) - limit, 0))
                 return file.read(limit)
         except FileNotFoundError:
@@ -69,6 +79,6 @@ class FileRunFolder:
     def written_at(self, name: str) -> float | None:
         """When a log last grew, epoch seconds; None when it is not there."""
         try:
-            return os.stat(self.path_of(name)).st_mtime
+            return os.stat(readable(self.path, name)).st_mtime
         except FileNotFoundError:
             return None

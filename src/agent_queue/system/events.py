@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LOOK_S = 0.2
 WORKERS = 4
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
 class MachineEvents:
@@ -55,6 +55,8 @@ class MachineEvents:
         self._selector.register(self._pipe[0], selectors.EVENT_READ, "pipe")
         self._selector.register(self._folders.fileno(), selectors.EVENT_READ, "files")
         for number in SIGNALS:
+            if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                continue  # nohup: whoever started it wants it to outlive the terminal
             self._handlers[number] = signal.signal(number, self._on_signal)
         signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
         return self

@@ -209,7 +209,9 @@ class Disk:
         if size and os.pread(fd, 1, size - 1) != b"\n":
             line = b"\n" + line  # the tail was torn by a crash: begin on a line of our own
         if self._calls.write(fd, line) != len(line):
-            raise StorageError(f"{path}: the disk took only a part of a line", hint="free some space, then try again")
+            raise StorageError(
+                f"{path}: the disk took only a part of a line", hint="free some space, then try again", full=True
+            )
 
     def _flush(self, fd: int, path: str) -> None:
         if not self._durable:

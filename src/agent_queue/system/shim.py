@@ -11,8 +11,10 @@ closed, and the job thereby no longer alive, only after exit.json is on the disk
 """
 
 import _signal  # type: ignore[import-not-found]  # `signal` itself imports enum: 3 ms
+import errno
 import posix  # `os` around it brings nothing that is needed here, and costs 1 ms
 import time
+from _collections_abc import Callable  # without the rest of `collections`
 
 from agent_queue.system import cgroup
 from agent_queue.system.process_table import LINUX, parents, start_of
@@ -22,6 +24,7 @@ PR_SET_CHILD_SUBREAPER = 36
 MOST_FILES = 1 << 16
 RETRY_S = 0.002
 SLOWEST_RETRY_S = 1.0
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main(folder: str, cwd: str, options: dict[str, str], argv: list[str]) -> None:
@@ -54,7 +57,9 @@ def main(folder: str, cwd: str, options: dict[str, str], argv: list[str]) -> Non
     ended = f'"exit":{code if code >= 0 else "null"},"signal":{-code if code < 0 else "null"}'
     took = f'"duration_s":{time.monotonic() - began:.3f},"stragglers":{stragglers},"error":{quoted(error)}'
     took += f',"oom_kills":{cgroup.oom_kills(group)}' if group else ""
-    put(here, "exit.json", "{" + ended + "," + took + "}\n", durable=True)
+    if "untold" in options:
+        patiently(lambda: put_once(here, "stop.json", options["untold"]))
+    patiently(lambda: put(here, "exit.json", "{" + ended + "," + took + "}\n", durable=True))
     if group:
         cgroup.remove(group)
 
@@ -94,14 +99,25 @@ def watch(here: int, agent: int, options: dict[str, str], began: float) -> int:
                 kill_tree(options.get("cgroup", ""))
                 deadline = time.monotonic() + SLOWEST_RETRY_S
                 continue
-            put_once(here, "stop.json", '{"why":"%s","at":%.3f}\n' % (options.get("why", "timeout"), time.time()))
+            say_why(here, options.get("why", "timeout"), options)
         elif wait_for_signal(wait) != TERM or stopping:
             continue
         elif not exists(here, "stop.json"):
-            put_once(here, "stop.json", '{"why":"terminated","at":%.3f}\n' % time.time())
+            say_why(here, "terminated", options)
         stopping = True
         stop(agent, options)
         deadline = time.monotonic() + grace
+
+
+def say_why(here: int, why: str, options: dict[str, str]) -> None:
+    """Write stop.json before the agent is stopped; on a full disk the agent, which may be what fills it, goes first."""
+    text = '{"why":"%s","at":%.3f}\n' % (why, time.time())
+    try:
+        put_once(here, "stop.json", text)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        options["untold"] = text
 
 
 def wait_for_signal(seconds: float | None) -> int:
@@ -199,6 +215,17 @@ def put_once(here: int, name: str, text: str) -> None:
         pass
     posix.unlink(temporary, dir_fd=here)
     posix.fsync(here)
+
+
+def patiently(deed: Callable[[], None]) -> None:
+    """Do it as soon as the disk has room for it: nobody else can tell how the agent ended."""
+    while True:
+        try:
+            return deed()
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+        time.sleep(SLOWEST_RETRY_S)
 
 
 def written(here: int, name: str, text: str, *, durable: bool) -> str:

@@ -4,6 +4,8 @@ import errno
 
 from agent_queue.core.errors import StorageError
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 def storage_error(error: OSError, path: str) -> StorageError:
     """Say what a full, failing or read-only disk means for the person who asked for the change."""
@@ -15,4 +17,5 @@ def storage_error(error: OSError, path: str) -> StorageError:
         errno.EPERM: f"check who owns {path} and its mode",
     }
     hint = hints.get(error.errno or 0, "nothing was acknowledged")
-    return StorageError(f"cannot write {error.filename or path}: {error.strerror}", hint=hint)
+    words = f"cannot write {error.filename or path}: {error.strerror}"
+    return StorageError(words, hint=hint, full=error.errno in FULL)

@@ -4,7 +4,7 @@ import gc
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from agent_queue.core.errors import AqError
@@ -120,6 +120,14 @@ class App(Adapters):
         self, slots: int, *, once: bool, wait_s: float, engine: str | None, pull_minutes: float | None = None
     ) -> "tuple[Report, bool]":
         """Be this queue's supervisor; what was done, and whether a signal ended it."""
+        from agent_queue.wiring.enduring import enduring
+
+        work = partial(self._run, slots, once=once, wait_s=wait_s, engine=engine, pull_minutes=pull_minutes)
+        return work() if once else enduring(self, work)
+
+    def _run(
+        self, slots: int, *, once: bool, wait_s: float, engine: str | None, pull_minutes: float | None
+    ) -> "tuple[Report, bool]":
         from agent_queue.flow.loop import Loop
         from agent_queue.flow.report import Stopping
         from agent_queue.system.events import MachineEvents
