@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from agent_queue.engines.copilot import Copilot
 from agent_queue.engines.gemini import Gemini
 from agent_queue.engines.opencode import OpenCode
 from agent_queue.engines.qwen import Qwen
+from agent_queue.engines.stream import JsonReader, event_in
 from agent_queue.flow.read_log import read_log
 from agent_queue.flow.reading import Reading
 from agent_queue.ports import Engine, Host, Place
@@ -29,7 +30,7 @@ from .test_engines import ENGINES, OUTCOMES, RECORDINGS, TOKENS, lines, recordin
 
 NOW = datetime(2026, 11, 21, 4, 0, tzinfo=UTC)
 PRICES = ListPrices({})
-SIDES = ("transcript.jsonl", "usage.json", "trajectory.json", "base_state.json", "analytics.jsonl")
+SIDES = ("transcript.jsonl", "helper.jsonl", "usage.json", "trajectory.json", "base_state.json", "analytics.jsonl")
 
 NOT_EXACT = {
     # with all side files there are: why it is no more than an estimate, or unknown. Documented in reference/engines.md
@@ -46,7 +47,8 @@ NOT_EXACT = {
     "a refused run tells no figures": (
         "opencode/badkey", "opencode/err500", "opencode/ratelimit", "opencode/overloaded", "opencode/credit",
     ),
-    "it shortened the conversation, and does not tell what that took": ("pi/ctx",),
+    "it shortened the conversation, and does not tell what that took": ("pi/ctx", "pi/shortened"),
+    "what a helper used is told nowhere": ("opencode/helper",),
     "its rollout is not among the recordings": ("codex/narrow", "codex/no_yolo", "codex/overloaded", "codex/quota"),
     "its log or state is not among the recordings": ("aider/badkey", "openhands/badkey"),
     "its transcript is not among the recordings": (
@@ -198,6 +200,97 @@ def test_an_answer_under_way_makes_an_estimate() -> None:
         sides = [(path, upto(data)) for path, data in side_files(f"{name}/ok") if "usage" not in path]
         usage = read_log(Reading(found.engine, PRICES), [cut], sides, Exit(code=None, signal=9, duration_s=1), NOW)
         assert usage["usage"]["provenance"] == "estimated", name
+
+
+@pytest.mark.parametrize("name", ["claude", "codex", "copilot", "gemini", "qwen", "opencode", "pi"])
+def test_a_log_of_two_runs_tells_both_or_is_no_more_than_an_estimate(name: str) -> None:
+    """A wrapper that appends. The second goes on with another conversation, or with the same."""
+    first, second = recording(f"{name}/ok"), recording(f"{name}/resume")
+    usage = read_log(Reading(first.engine, PRICES), [first.log + second.log], (), ended(), NOW)["usage"]
+    both = {key: first.truth[key] + second.truth[key] for key in TOKENS}
+    assert (usage["provenance"] == "exact") is (name not in ("codex", "copilot"))
+    assert usage["provenance"] == "unknown" or {key: usage[key] for key in TOKENS} == both
+    if usage["cost_usd"] is not None:
+        alone = [told(f"{name}/{case}")["usage"]["cost_usd"] for case in ("ok", "resume")]
+        assert usage["cost_usd"] == pytest.approx(sum(alone))
+
+
+@pytest.mark.parametrize("name", ["claude", "gemini"])
+def test_a_log_whose_other_run_has_no_end_is_no_more_than_an_estimate(name: str) -> None:
+    whole, broken = recording(f"{name}/resume"), recording(f"{name}/term_tool")
+    for log in (broken.log + whole.log, whole.log + broken.log):
+        usage = read_log(Reading(whole.engine, PRICES), [log], (), Exit(code=None, signal=15, duration_s=1), NOW)
+        assert usage["usage"]["provenance"] == "estimated"
+
+
+def test_claude_that_ends_its_turn_again_counts_on() -> None:
+    """What ran in its background wakes it after its result; the next result holds the first one's figures."""
+    log = recording("claude/ok").log
+    end = json.loads(log.splitlines()[-1])
+    answer = {"type": "assistant", "session_id": end["session_id"], "message": {
+        "id": "msg_again", "model": "claude-sonnet-4-5", "content": [], "usage": {"input_tokens": 500},
+    }}  # fmt: skip
+    end["modelUsage"]["claude-sonnet-4-5"]["inputTokens"] += 500
+    end["total_cost_usd"] += 0.0015
+    usage = read_log(Reading(Claude(), PRICES), [log + lines(answer, end)], (), ended(), NOW)["usage"]
+    assert [usage[key] for key in (*TOKENS, "turns", "provenance")] == [64_472, 60_060, 126, 4, "exact"]
+    assert usage["cost_usd"] == pytest.approx(0.0338235)
+
+
+def each_line(before: bytes, after: bytes) -> Callable[[bytes], bytes]:
+    return lambda log: b"".join(before + line + after for line in log.splitlines())
+
+
+WRAPPED: dict[str, Callable[[bytes], bytes]] = {
+    "windows line ends": each_line(b"", b"\r\n"),
+    "a mark of the byte order": lambda log: b"\xef\xbb\xbf" + log,
+    "colours": each_line(b"\x1b[38;2;100;200;255m\x1b[2m", b"\x1b[0m\x1b[K\n"),
+    "indented": each_line(b"  ", b"\n"),
+    "the time": each_line(b"2026-11-21T04:00:00.000Z ", b"\n"),
+    "a container's name": each_line(b"\x1b[36magent-1  | \x1b[0m", b"\n"),
+    "a line of a megabyte": lambda log: log.replace(b"\n", b"\n" + b"x" * 1_000_000 + b"\n", 1),
+    "the wrapper's own events": lambda log: b'{"type":"wrapper","text":"' + b"y" * 1_000_000 + b'"}\n' + log,
+    "no last line end": lambda log: log.rstrip(b"\n"),
+    "two bytes a letter": lambda log: log.decode(errors="replace").encode("utf-16"),
+}
+
+
+@pytest.mark.parametrize("how", WRAPPED)
+@pytest.mark.parametrize(
+    "case", [case for case in OUTCOMES if case.endswith(("/ok", "/badkey", "/helper", "/shortened"))]
+)
+def test_what_a_wrapper_does_to_a_log_changes_nothing(case: str, how: str) -> None:
+    if case.startswith("aider/") and how in ("the time", "a container's name"):
+        pytest.skip("its lines are plain text, known by how they begin")
+    found, sides = recording(case), list(side_files(case))
+    plain, wrapped = (
+        read_log(Reading(found.engine, PRICES), [log], sides, found.exit, NOW)
+        for log in (found.log, WRAPPED[how](found.log))
+    )
+    assert wrapped["usage"] == plain["usage"]
+    assert wrapped["outcome"]["class"] == plain["outcome"]["class"]
+
+
+CUT = [case for case in OUTCOMES if case.endswith(("/ok", "/resume", "/cut_once", "/helper", "/shortened"))]
+
+
+@pytest.mark.parametrize("case", [case for case in CUT if case.partition("/")[0] not in ("aider", "mini")])
+def test_a_log_that_breaks_off_anywhere_is_neither_a_success_nor_exact(case: str) -> None:
+    """Up to the program's own end. Half a line is no reason to show anybody."""
+    found, reader, end = recording(case), recording(case).engine.reader(), 0
+    assert isinstance(reader, JsonReader)
+    while not reader.ended:
+        list(reader.feed(found.log[end : end + 1]))
+        end += 1
+    first = found.log.index(b"\n", found.log.index(b"{")) + 1
+    for at in range(first, end, end // 40 + 1):
+        told_of = read_log(Reading(found.engine, PRICES), [found.log[:at]], (), ended(), NOW)
+        outcome, usage = told_of["outcome"], told_of["usage"]
+        assert outcome["class"] == "crash", at
+        assert "{" not in outcome["reason"]
+        assert (usage["tokens_in"] or 0) <= found.truth["tokens_in"]
+        torn = found.log[:at].rpartition(b"\n")[2]
+        assert usage["provenance"] != "exact" or not torn or event_in(torn), at
 
 
 def test_side_files_are_looked_for_in_the_programs_own_place() -> None:

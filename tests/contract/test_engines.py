@@ -29,7 +29,7 @@ from agent_queue.engines.openhands import OpenHands
 from agent_queue.engines.pi import Pi
 from agent_queue.engines.qwen import Qwen
 from agent_queue.engines.shell import Shell
-from agent_queue.engines.stream import LONGEST_LINE, Lines
+from agent_queue.engines.stream import LONGEST_LINE, Lines, event_in
 from agent_queue.ports import Ending, Engine, Event, EventKind, Host, Place, StopWay, Target
 from agent_queue.testing.engine_contract import ASSIGNMENT, PLACE, EngineContract, Reading, ended, pieces
 
@@ -72,6 +72,8 @@ OUTCOMES: dict[str, str] = {
     "claude/badkey_gave_up": Failure.AUTH,
     "claude/no_login": Failure.AUTH,
     "claude/ctx": Failure.CONTEXT,
+    "claude/helper": DONE,
+    "claude/helper_killed": Failure.CRASH,
     "claude/max_turns": Failure.MAX_TURNS,
     "claude/max_budget": Failure.BUDGET,
     "claude/no_yolo": Failure.NO_PERMISSION,
@@ -88,6 +90,8 @@ OUTCOMES: dict[str, str] = {
     "codex/resume": DONE,
     "codex/cut_once": DONE,
     "codex/narrow": DONE,
+    "codex/helper": DONE,
+    "codex/shortened": DONE,
     "codex/usage_limit": f"held until {SIX}",
     "codex/ratelimit": Failure.RATE_LIMITED,
     "codex/overloaded": Failure.OVERLOADED,
@@ -103,6 +107,7 @@ OUTCOMES: dict[str, str] = {
     "gemini/ok": DONE,
     "gemini/resume": DONE,
     "gemini/narrow": DONE,
+    "gemini/helper_killed": Failure.CRASH,
     "gemini/no_yolo": DONE,  # no tool is offered, so none is denied: nothing tells that work was left undone
     "gemini/denied": Failure.NO_PERMISSION,
     "gemini/usage_limit": Failure.QUOTA,  # a day's quota, and no word about when the day ends
@@ -121,6 +126,8 @@ OUTCOMES: dict[str, str] = {
     "qwen/ok": DONE,
     "qwen/resume": DONE,
     "qwen/narrow": DONE,
+    "qwen/helper": DONE,
+    "qwen/shortened": DONE,
     "qwen/denied": Failure.NO_PERMISSION,
     "qwen/badkey": Failure.AUTH,  # exit 0, result success
     "qwen/no_login": Failure.AUTH,
@@ -138,6 +145,8 @@ OUTCOMES: dict[str, str] = {
     "opencode/resume": DONE,
     "opencode/cut_once": DONE,
     "opencode/narrow": DONE,
+    "opencode/helper": DONE,
+    "opencode/shortened": DONE,
     "opencode/denied": Failure.NO_PERMISSION,
     "opencode/rejected": Failure.NO_PERMISSION,  # it asked, nobody answered, and it stopped there with exit 0
     "opencode/ratelimit": Failure.RATE_LIMITED,
@@ -152,6 +161,7 @@ OUTCOMES: dict[str, str] = {
     "copilot/resume": DONE,
     "copilot/cut_once": DONE,
     "copilot/narrow": DONE,
+    "copilot/shortened": DONE,
     "copilot/denied": Failure.NO_PERMISSION,
     "copilot/ratelimit": Failure.RATE_LIMITED,
     "copilot/usage_limit": Failure.QUOTA,  # it does not pass the reset on
@@ -167,6 +177,7 @@ OUTCOMES: dict[str, str] = {
     "pi/resume": DONE,
     "pi/cut_once": DONE,
     "pi/narrow": DONE,
+    "pi/shortened": DONE,  # after its last answer, and it does not wait for that
     "pi/denied": Failure.NO_PERMISSION,
     "pi/ratelimit": Failure.RATE_LIMITED,  # exit 0
     "pi/overloaded": Failure.OVERLOADED,  # exit 0
@@ -192,6 +203,10 @@ INEXACT = {
     "copilot": "its usage file lacks what it took to shorten the conversation",
     "codex": "the whole thread's totals, and nothing says where this run began",
     "qwen/resume": "the whole session's; the answers of this run may lack hidden calls",
+    "qwen/shortened": "the answers miss the call that shortened it",
+    "qwen/helper": "the answers miss the helper's calls",
+    "opencode/helper": "a helper's calls are told nowhere",
+    "pi/shortened": "the call that shortened it is told nowhere",
     "qwen/max_turns": "there is no result; the answers may lack hidden calls",
     "opencode/rejected": "the last call is not told",
     "aider": "what it prints is rounded",
@@ -835,9 +850,9 @@ def test_any_damage_can_be_read(data: st.DataObject, case: str, size: int) -> No
 
     told = recording(case)
     start = data.draw(st.integers(0, 20))
-    chosen = [line for line in told.log.splitlines() if line.startswith(b"{") and len(line) < 3_000][start : start + 4]
+    events = [event for line in told.log.splitlines() if len(line) < 3_000 and (event := event_in(line)) is not None]
     first = told.log.partition(b"\n")[0]
-    damaged = [first, *(json.dumps(damage(json.loads(line))).encode() for line in chosen), b""]
+    damaged = [first, *(json.dumps(damage(event)).encode() for event in events[start : start + 4]), b""]
     for exit_ in (ended(), ended(1)):
         reading = Reading(told.engine.reader(), b"\n".join(damaged), size, exit_)
         json.dumps(reading.facts, allow_nan=False)

@@ -102,6 +102,10 @@ It prints one object: `outcome` with `kind` (`done`, `broke`, `held`, `refused`)
 `unknown`), `reason` and `resets_at`; `usage` with the figures, null where nobody told one, `cost_basis` and
 `provenance`; and `resume_id`. A log of another engine's program has the class `unknown`, and the reason says whose it
 is.
+
+A log to which a wrapper appended several runs is told as their sum, as far as each run's figures are told; `outcome` is
+the last one's. Behind what a wrapper puts before a line, colours or the time, and with the line ends of Windows, a log
+reads the same. One that breaks off in the middle of a line is at best an estimate.
 """
 
 

@@ -10,7 +10,7 @@ from agent_queue.engines import refusals
 from agent_queue.engines.providers import BASES, KEYS
 from agent_queue.engines.stream import PlainReader, event_in
 from agent_queue.engines.tally import Tally
-from agent_queue.engines.untrusted import amount, count, get, identifier, plain, text_of
+from agent_queue.engines.untrusted import amount, count, get, identifier, plain, readable, text_of
 from agent_queue.ports import Assignment, Command, Ending, Event, Host, Place, Reader, StopWay
 
 _LOG = "aider-analytics.jsonl"
@@ -126,7 +126,7 @@ class AiderReader(PlainReader):
 
     def _text(self, line: bytes) -> list[Event]:
         events = super()._text(line)
-        text = text_of(line).strip()
+        text = readable(text_of(line))
         used, cost, model = _TOKENS.match(text), _COST.search(text), _MODEL.match(text)
         if used:
             sent, received = (int(float(used[at]) * _UNITS[used[at + 1]]) for at in (1, 3))

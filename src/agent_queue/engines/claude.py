@@ -87,6 +87,11 @@ class ClaudeReader(JsonReader):
         self._last_text = ""
         self._interrupted = False
         self._end: Json = {}
+        self._earlier: list[Json] = []
+        """The ends of runs that stand before this one in the same log."""
+        self._told_before = 0
+        self._lost = False
+        """One of those has no end: what it used is not told."""
 
     def own(self, event: Json) -> bool:
         """Qwen Code prints events of the same form, and means other things by them."""
@@ -100,19 +105,19 @@ class ClaudeReader(JsonReader):
         """
         basis = {"cost_basis": CostBasis.SUBSCRIPTION.value} if self._subscribed else {}
         if isinstance(get(self._end, "modelUsage"), dict):
-            cost = amount(self._end, "total_cost_usd")
-            told = {"cost_usd": round(cost, 9)} if cost is not None else {}
-            return {**tokens(self.calls()), **told, **basis, "usage": Provenance.EXACT.value}
+            costs = [amount(end, "total_cost_usd") for end in (*self._earlier, self._end)]
+            told = {"cost_usd": round(sum(filter(None, costs)), 9)} if None not in costs else {}
+            sure = Provenance.EXACT if self.ended and not self._lost else Provenance.ESTIMATED
+            return {**tokens(self.calls()), **told, **basis, "usage": sure.value}
         calls = self._answers.calls()
         return {**tokens(calls), **basis, "usage": self.sure(whole=self._answers.whole)} if calls else {}
 
     def calls(self) -> Sequence[Call]:
         """By model where there is a result, else by answer. The program counts cached input apart."""
-        models = get(self._end, "modelUsage")
-        if not isinstance(models, dict):
+        if not isinstance(get(self._end, "modelUsage"), dict):
             return self._answers.calls()
-        times = max(self.turns or 1, 1)
-        return [call_of(name, model, RESULT, times) for name, model in models.items() if isinstance(model, dict)]
+        times = max((self.turns or 1) // (1 + len(self._earlier)), 1)
+        return [call for end in (*self._earlier, self._end) for call in _by_model(end, times)]
 
     def sidecar(self, name: str, data: bytes) -> None:
         self._answers.transcript(name, data)
@@ -142,9 +147,13 @@ class ClaudeReader(JsonReader):
         return told or refusals.reset_in(text, now)
 
     def _system(self, event: Json) -> Iterable[Event]:
-        self.session = identifier(event, "session_id") or self.session
+        session = identifier(event, "session_id") or self.session
         if words(event, "subtype") == "init":
             self.model = identifier(event, "model")
+            another = self.session not in (None, session)
+            self._lost |= another and not self.ended
+            self.ended &= not another
+        self.session = session
         if words(event, "subtype") != "api_retry":
             return []
         error, status = words(event, "error"), count(event, "error_status")
@@ -199,8 +208,18 @@ class ClaudeReader(JsonReader):
         self._reset = count(info, "resetsAt") or None
         return said(EventKind.NOTE, f"usage limit reached: {words(info, 'rateLimitType').replace('_', ' ')}")
 
+    def _keep_the_last_end(self, event: Json) -> None:
+        """A log may hold several runs. A process that ends its turn again, after work in its background, counts on."""
+        told = tokens(self._answers.streamed_calls())["tokens_in"]
+        since, self._told_before = told - self._told_before, told
+        before, now = (tokens(_by_model(end, 1))["tokens_in"] for end in (self._end, event))
+        counts_on = abs(now - before - since) <= abs(now - since)
+        if self._end and (words(self._end, "session_id") != words(event, "session_id") or not counts_on):
+            self._earlier.append(self._end)
+
     def _result(self, event: Json) -> Iterable[Event]:
         self.session = identifier(event, "session_id") or self.session
+        self._keep_the_last_end(event)
         self.ended, self._end = True, event
         models = get(event, "modelUsage")
         if self.model is None and isinstance(models, dict) and models:
@@ -209,6 +228,12 @@ class ClaudeReader(JsonReader):
         failed = get(event, "is_error") is True
         shown = words(event, "subtype") if not text or text == self._last_text else text
         return said(EventKind.ERROR if failed else EventKind.RESULT, shown)
+
+
+def _by_model(end: Json, times: int) -> list[Call]:
+    models = get(end, "modelUsage")
+    told = models.items() if isinstance(models, dict) else ()
+    return [call_of(name, model, RESULT, times) for name, model in told if isinstance(model, dict)]
 
 
 def _errors(end: Json) -> str:

@@ -55,11 +55,20 @@ class Answers:
             for key, call, _ in dropwhile(lambda answer: answer[0] not in self._seen, found):
                 known = tally.get(key)
                 tally.add(call if known is None or call.tokens_out >= known.tokens_out else known, key)
-        for key, (model, usage) in self._streamed.items():
-            call = call_of(model, usage, MESSAGE)
-            if call.tokens_in and tally.get(key) is None:
+        for key, call in self._streamed_by_id():
+            if tally.get(key) is None:
                 tally.add(replace(call, tokens_out=max(call.tokens_out, self._letters[key] // _LETTERS)), key)
         return tally.calls()
+
+    def streamed_calls(self) -> Sequence[Call]:
+        """By the stream alone; most of the output is missing."""
+        return [call for _, call in self._streamed_by_id()]
+
+    def _streamed_by_id(self) -> Iterator[tuple[str, Call]]:
+        for key, (model, usage) in self._streamed.items():
+            call = call_of(model, usage, MESSAGE)
+            if call.tokens_in:
+                yield key, call
 
 
 def call_of(model: str, told: object, names: Mapping[str, str], times: int = 1) -> Call:

@@ -68,7 +68,6 @@ class CopilotReader(JsonReader):
         b'{"type":"assistant.message_delta"',
         b'{"type":"assistant.tool_call_delta"',
         b'{"type":"session.background_tasks_changed"',
-        b'{"type":"session.skills_loaded"',
         b'{"type":"tool.execution_partial_result"',
     )
     gone = ("No session, task, or name matched",)

@@ -103,6 +103,10 @@ class GeminiReader(JsonReader):
         self._writing: set[str] = set()
         self._spoken = ""
         self._stats: object = None
+        self._earlier: list[object] = []
+        """The figures of runs that stand before this one in the same log."""
+        self._lost = False
+        """One of those has no end: what it used is not told."""
         self._began = ""
         self._transcripts: dict[str, _Transcript] = {}
         """By file."""
@@ -112,20 +116,24 @@ class GeminiReader(JsonReader):
 
     def usage(self) -> dict[str, Any]:
         """Of this run alone: its result, else the answers that the transcript tells."""
-        if isinstance(self._stats, dict):
-            return {**tokens([_call("", self._stats, _STATS)]), "usage": Provenance.EXACT.value}
+        if self._ends():
+            sure = Provenance.EXACT if self.ended and not self._lost else Provenance.ESTIMATED
+            return {**tokens([_call("", stats, _STATS) for stats in self._ends()]), "usage": sure.value}
         calls = self._told()
         whole = not any(one.asking for one in self._helpers())
         return {**tokens(calls), "usage": self.sure(whole=whole)} if calls else {}
 
     def calls(self) -> Sequence[Call]:
         """Answers where the transcripts tell all of them, else the result's sums by model."""
-        told, models = self._told(), get(self._stats, "models")
-        whole = tokens([_call("", self._stats, _STATS)]) if isinstance(self._stats, dict) else tokens(told)
-        if tokens(told) == whole or not isinstance(models, dict):
+        told = self._told()
+        whole = tokens([_call("", stats, _STATS) for stats in self._ends()]) if self._ends() else tokens(told)
+        if tokens(told) == whole or not all(isinstance(get(stats, "models"), dict) for stats in self._ends()):
             return told
-        times = count(self._stats, "tool_calls") + 1
-        return [_call(name, model, _STATS, times) for name, model in models.items()]
+        return [_call(name, model, _STATS, count(stats, "tool_calls") + 1)
+                for stats in self._ends() for name, model in get(stats, "models").items()]  # fmt: skip
+
+    def _ends(self) -> list[object]:
+        return [*self._earlier, *([self._stats] if self.ended and isinstance(self._stats, dict) else [])]
 
     def sidecar(self, name: str, data: bytes) -> None:
         self._transcripts[name] = one = _Transcript(data)
@@ -147,6 +155,10 @@ class GeminiReader(JsonReader):
         return self.refused
 
     def _init(self, event: Json) -> Iterable[Event]:
+        if self._started is not None:
+            self._earlier += [self._stats] if isinstance(self._stats, dict) else []
+            self._lost |= not self.ended
+            self.ended = False
         self._started, self._began = identifier(event, "session_id"), words(event, "timestamp")
         self.model = identifier(event, "model")
         return []

@@ -10,7 +10,7 @@ from agent_queue.engines import refusals
 from agent_queue.engines.providers import BASES, KEYS
 from agent_queue.engines.stream import PlainReader, event_in
 from agent_queue.engines.tally import Tally, tokens
-from agent_queue.engines.untrusted import Json, amount, count, get, identifier, items, plain, text_of, words
+from agent_queue.engines.untrusted import Json, amount, count, get, identifier, items, plain, readable, text_of, words
 from agent_queue.ports import Assignment, Command, Ending, Event, Host, Place, Reader, StopWay
 
 _TRAJECTORY = "mini-trajectory.json"
@@ -130,7 +130,7 @@ class MiniReader(PlainReader):
 
     def _text(self, line: bytes) -> list[Event]:
         events = super()._text(line)
-        text = text_of(line).strip()
+        text = readable(text_of(line))
         step = _STEP.match(text)
         if step:
             self._steps, self._last_words = int(step[1]), None

@@ -103,6 +103,9 @@ class OpenCodeReader(JsonReader):
         return said(EventKind.RESULT, "done") if self.ended else []
 
     def _text_part(self, event: Json) -> Iterable[Event]:
+        if get(event, "part", "metadata", "compaction_continue") is True:
+            self.ended = False  # the summary was an answer, and it goes on after it
+            return said(EventKind.NOTE, "it shortened the conversation, and goes on")
         return said(EventKind.TEXT, words(event, "part", "text"))
 
     def _tool(self, event: Json) -> Iterable[Event]:

@@ -54,6 +54,7 @@ class OpenHandsReader(JsonReader):
     """Events come as JSON between banners and boxes; a failed run ends with exit code 0."""
 
     kind = "kind"
+    opening = b'{"id": "'
 
     def __init__(self) -> None:
         super().__init__(

@@ -19,10 +19,10 @@ Handler = Callable[[Json], Iterable[Event]]
 LONGEST_LINE = 8 * 1024 * 1024
 _HEAD_OF_A_LONG_LINE = 200
 _LAST_WORDS = 20
-_EVENT = b'{"type":"'
 _COLOURS = re.compile(rf"^(?:{CONTROL_SEQUENCE})+|(?:{CONTROL_SEQUENCE}|\s)+\Z".encode())
 _COLOURED = 16
 """A wrapper that paints its output puts its escapes so near to the ends of a line."""
+_INDENTED = 16
 _USAGE_LINE = MARK.decode()
 """What a wrapper tells for the books is not the last word of a program that fails."""
 
@@ -81,6 +81,8 @@ class JsonReader:
     """How lines begin that say nothing new; they are not even parsed."""
     kind = "type"
     """The key under which an event names its kind."""
+    opening = b'{"type":"'
+    """How an event begins, to find it behind what a wrapper, or a text without a line end, puts before it."""
     gone: tuple[str, ...] = ()
     """What the program prints when the conversation to go on with does not exist."""
 
@@ -88,7 +90,7 @@ class JsonReader:
         self._handlers = handlers
         self._lines = Lines()
         self._plain: deque[str] = deque(maxlen=_LAST_WORDS)
-        self._lost_session = self._streamed = False
+        self._lost_session = self._streamed = self._torn = False
         self.begun = self.ended = self.foreign = False
         """Its stream was begun, and ended; it is another program's stream."""
         self.denied = self.worked = False
@@ -117,7 +119,7 @@ class JsonReader:
     @property
     def asking(self) -> bool:
         """True when an answer of the model may have been under way at the end: its tokens are not told then."""
-        return not self.ended and not self.running
+        return not self.ended and (self._torn or not self.running)
 
     def sure(self, *, whole: bool = True) -> str:
         """How sure a sum over the answers told so far is; `whole` is False where it is known to lack some."""
@@ -147,7 +149,11 @@ class JsonReader:
 
     def ending(self, ending: Ending) -> Outcome:
         for line in self._lines.rest():
-            self._line(line)
+            if line.startswith(b"{") and event_in(line) is None:
+                self._torn = True  # a text of ours is better than the half of an event
+                self._plain.append("its output breaks off in the middle of a line")
+            else:
+                self._line(line)
         problem = self.problem(ending)
         if problem is not None:
             return problem
@@ -167,7 +173,7 @@ class JsonReader:
         if b"\x1b" in line[:_COLOURED] or b"\x1b" in line[-_COLOURED:]:
             line = _COLOURS.sub(b"", line)
         # A text on stderr without a line end may stand before an event on the same line.
-        start = 0 if line.startswith(b"{") else line.find(_EVENT)
+        start = 0 if line[:_INDENTED].lstrip().startswith(b"{") else line.find(self.opening)
         event = event_in(line[start:] if start else line) if start >= 0 else None
         if event is None or not self.own(event):
             return self._text(line)
