@@ -106,6 +106,21 @@ def test_workspace_in_place_works_in_the_folder_itself(aq: Aq, jobs: Jobs, repo:
     assert result(aq, refused) == "setup_failed"
 
 
+def test_two_jobs_never_work_in_one_folder_at_once_whatever_they_call_it(aq: Aq, jobs: Jobs, home: Path) -> None:
+    (home / "plain").mkdir()
+    (home / "link").symlink_to("plain")
+    body = "mkdir here || exit 1; sleep 0.5; rmdir here"
+    places = (("plain", None), ("link", None), ("plain", "db"), ("link", "net"))
+    made = []
+    for number, (name, lock) in enumerate(places):
+        path = jobs.queue / "inbox" / f"job-{number}.md"
+        said = f"engine: shell\ncwd: ~/{name}\n" + (f"lock: {lock}\n" if lock else "")
+        path.write_text(f"---\n{said}---\n{body}\n")
+        made.append(path.stem)
+    aq("run", "--once", "--slots", "4")
+    assert {jobs.stage(job) for job in made} == {"review"}
+
+
 def test_base_is_where_the_branch_starts(aq: Aq, jobs: Jobs, repo: Path, git: Git) -> None:
     first = git(repo, "rev-parse", "HEAD")
     (repo / "later").write_text("")

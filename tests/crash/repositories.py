@@ -30,6 +30,8 @@ class Shape:
     change: Callable[[Path, int], None]
     filters: tuple[str, ...] = ()
     """Those that are configured before the agent runs, and that it changes."""
+    inside: tuple[str, str] = ("", "")
+    """A repository inside, and a file that is changed in it and not committed."""
     large: bool = False
     in_place: bool = False
 
@@ -67,6 +69,7 @@ def nested(root: Path, round_: int) -> None:
     change(root, round_)
     (root / "inner").mkdir()
     begin(root / "inner", {"x.txt": "x\n"})
+    write(root / "inner", {"x.txt": f"not committed {round_}\n", "y.txt": "new\n"})
 
 
 def with_submodule(repo: Path) -> None:
@@ -83,6 +86,7 @@ def in_submodule(root: Path, round_: int) -> None:
     git(root, "submodule", "--quiet", "update", "--init")
     write(root / "lib", {"lib.txt": "2\n"})
     git(root / "lib", "commit", "--quiet", "-am", "second")
+    write(root / "lib", {"lib.txt": f"not committed {round_}\n"})
 
 
 def sparse(repo: Path) -> None:
@@ -115,8 +119,8 @@ def in_large(root: Path, round_: int) -> None:
 SHAPES = {
     "plain": Shape(lambda repo: begin(repo, PLAIN), change),
     "in-place": Shape(lambda repo: begin(repo, PLAIN), change, in_place=True),
-    "nested": Shape(lambda repo: begin(repo, PLAIN), nested),
-    "submodule": Shape(with_submodule, in_submodule),
+    "nested": Shape(lambda repo: begin(repo, PLAIN), nested, inside=("inner", "x.txt")),
+    "submodule": Shape(with_submodule, in_submodule, inside=("lib", "lib.txt")),
     "sparse": Shape(sparse, lambda root, round_: write(root, {"deep/er/c.txt": f"{round_}\n", "deep/n.txt": "n\n"})),
     "filter": Shape(with_filter, secrets, filters=("crypt",)),
     "sha256": Shape(lambda repo: begin(repo, PLAIN, "sha256"), change),

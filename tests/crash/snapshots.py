@@ -40,7 +40,7 @@ from .tally import Tally
 
 JOB = JobId("killed")
 BRANCH = f"aq/wip/{JOB}"
-COMMANDS = ("add", "write-tree", "commit-tree", "update-ref", "symbolic-ref", "read-tree")
+COMMANDS = ("add", "update-index", "write-tree", "commit-tree", "update-ref", "symbolic-ref", "read-tree")
 """What of git changes something in a checkpoint."""
 CALLS = ("openat", "write", "fsync", "rename", "link", "unlink", "mkdir", "ftruncate")
 OURS = ((os, "replace"), (os, "unlink"), (os, "open"), (os, "link"), (os, "utime"), (shutil, "copyfile"),
@@ -280,10 +280,24 @@ def wrong(stage: Stage, run: int) -> list[str]:
         return [*found, "a lock is stuck: the next checkpoint failed", *ran(stage)]
     if not stage.shape.large and git(stage.repo, "rev-parse", f"{BRANCH}^{{tree}}") != stage.expected:
         found.append("the bytes are not those that `git add` would store")
+    found += wrong_inside(stage) if stage.shape.inside[0] else []
     stage.open(run)
     if stage.state() != stage.theirs:
         found.append("the user's own was changed")
     return [*found, *ran(stage), *(untidy(stage) if not stage.shape.in_place else [])]
+
+
+def wrong_inside(stage: Stage) -> list[str]:
+    """What is not as it must be of the repository inside, which is saved by itself and kept beside the run."""
+    path, name = stage.shape.inside
+    copies = list((stage.live / "runs" / JOB / "1" / "nested").glob("*.git"))
+    if len(copies) != 1 or not (copies[0] / "aq-nested.json").exists():
+        return ["the repository inside is not kept"]
+    told = json.loads((copies[0] / "aq-nested.json").read_text())
+    kept, there = git(copies[0], "show", f"{told['commit']}:{name}"), (stage.root / path / name).read_text()
+    found = [] if kept == there.removesuffix("\n") else [f"{path}/{name} is not saved: {kept}"]
+    git(copies[0], "fsck", "--strict")
+    return [*found, *(["a lock is stuck inside"] if git(stage.root / path, "status", "--porcelain") == "" else [])]
 
 
 def ran(stage: Stage) -> list[str]:
@@ -292,10 +306,10 @@ def ran(stage: Stage) -> list[str]:
 
 def untidy(stage: Stage) -> list[str]:
     """What is not in line in a worktree of the job's own."""
-    found = []
+    found, quiet = [], ("-c", "core.hooksPath=/dev/null")
     if git(stage.root, "symbolic-ref", "HEAD") != f"refs/heads/{BRANCH}":
         found.append("HEAD is not on the job's branch")
-    if status := git(stage.root, "-c", "core.hooksPath=/dev/null", *stage.shape.as_before, "status", "--porcelain"):
+    if status := git(stage.root, *quiet, *stage.shape.as_before, "status", "--porcelain", "--ignore-submodules=dirty"):
         found.append(f"not clean: {status}")
     return found
 

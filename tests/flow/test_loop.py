@@ -96,9 +96,10 @@ def test_a_lock_is_held_through_the_verify(world: World) -> None:
     assert world.past("b").state["started_at"] - world.past("a").state["started_at"] == 30
 
 
-def test_jobs_in_place_take_turns_in_one_repository(world: World) -> None:
-    for name in "ab":
-        world.add(name, workspace="in-place")
+@pytest.mark.parametrize("locks", [(None, None), ("db", "net"), ("cwd", "db")])
+def test_jobs_in_place_take_turns_in_one_repository(world: World, locks: tuple[str | None, str | None]) -> None:
+    for name, lock in zip("ab", locks, strict=True):
+        world.add(name, workspace="in-place", lock=lock)
         world.will(name, Script(after_s=10))
     world.supervise()
     assert world.processes.most == 1

@@ -356,8 +356,12 @@ def test_a_machine_that_can_start_no_more_processes_fails_the_job_and_not_the_su
 # After the agent.
 
 
-def test_work_that_cannot_be_saved_is_no_success(world: World) -> None:
-    world.workspaces.refusals["keep"] = AqError("git commit-tree: disk full")
+REFUSALS = (AqError("git commit-tree: disk full"), OSError(28, "disk full", "git commit-tree"))
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda error: type(error).__name__)
+def test_work_that_cannot_be_saved_is_no_success(world: World, refusal: AqError | OSError) -> None:
+    world.workspaces.refusals["keep"] = refusal
     world.add("good")
     world.add("bad")
     world.will("bad", Script(code=1))
@@ -365,6 +369,10 @@ def test_work_that_cannot_be_saved_is_no_success(world: World) -> None:
     assert (world.stage("good"), world.result("good")) == (Stage.FAILED, "setup_failed")
     assert "could not be saved on its branch: git commit-tree: disk full" in world.file("runs/good/1/outcome.json")
     assert (world.stage("bad"), world.result("bad")) == (Stage.FAILED, "crash")
+    sentence = "its work could not be saved on its branch: git commit-tree: disk full"
+    assert f"bad: {sentence}" in world.told, "it is said whatever else ended the run"
+    assert json.loads(world.file("runs/bad/1/saved.json")) == {"not_saved": [sentence]}
+    assert next(entry for entry in world.view().history(JobId("bad")) if entry["event"] == "ended")["not_saved"] == 1
 
 
 def test_a_run_goes_on_from_what_the_last_one_left(world: World) -> None:

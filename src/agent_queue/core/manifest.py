@@ -100,7 +100,7 @@ _ROWS: tuple[tuple[str, Kind, str, str], ...] = (
     ("dirty", fields.choice(Dirty), "announce", "what becomes of uncommitted changes of the checkout"),
     ("yolo", fields.FLAG, "false", "true: all tools without asking; false: the narrowest mode that can edit here"),
     ("lock", fields.WORDS, "none with a worktree; the repository in-place",
-     "mutex names: jobs that share one never overlap; `cwd` names the repository"),
+     "mutex names: jobs that share one never overlap; `cwd` names the repository, always one of them in-place"),
     ("timeout", fields.DURATION, "none", "longest run of the agent, awake time"),
     ("verify", fields.TEXTS, "AGENT_QUEUE_VERIFY",
      "command(s) run in the workspace by `/bin/sh -c` after the agent ended well, in order, to the first failure"),

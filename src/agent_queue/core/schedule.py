@@ -35,10 +35,11 @@ class Waiting(NamedTuple):
 def mutexes(lock: tuple[str, ...], *, place: str, in_place: bool) -> tuple[str, ...]:
     """The mutex names of a job. `place` is the repository it works in, or its cwd outside of one.
 
-    A job in a worktree of its own needs none; one that works in-place locks the place. `cwd` names the place.
+    A job in a worktree of its own needs none; one that works in-place always locks the place, whatever it names: two
+    jobs never work in one folder at once. `cwd` names the place.
     """
-    names = {place if name == "cwd" else name for name in lock} or ({place} if in_place else set())
-    return tuple(sorted(names))
+    names = {place if name == "cwd" else name for name in lock}
+    return tuple(sorted(names | {place} if in_place else names))
 
 
 @dataclass(slots=True, kw_only=True)

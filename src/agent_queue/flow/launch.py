@@ -143,5 +143,7 @@ def _started(run: Run, opened: Opened, now: datetime) -> Entry:
 
 def with_hint(error: AqError | OSError) -> str:
     """What went wrong, with what to do about it."""
-    hint = error.hint if isinstance(error, AqError) else ""
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    hint = error.hint
     return f"{error} ({hint})" if hint else str(error)

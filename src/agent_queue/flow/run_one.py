@@ -129,15 +129,16 @@ def _end(run: Run, tools: Tools, folder: RunFolder, meter: Meter | None) -> Step
             kept = tools.workspaces.keep(run.id, opened.place, why, lock)
         else:
             kept = yield Deed(lambda: tools.workspaces.keep(run.id, opened.place, why, lock))
-    except AqError as error:
-        kept, note = Kept(facts={}, changed=None), with_hint(error)
+    except (AqError, OSError) as error:
+        note = f"its work could not be saved on its branch: {with_hint(error)}"
+        kept = Kept(facts={"not_saved": 1}, changed=None, note=note, named={"not_saved": (note,)})
     record(run, tools, kept)
     meter = meter or Meter(run, tools, folder, opened)
     yield from meter.rest()
     kept, outside = yield from look_over(run, tools, folder, opened.place, kept)
     outcome = in_scope(run, _judged(tools, stopped, exit_, meter, kept), outside)
     if note and isinstance(outcome, Done):
-        outcome = Broke(kind=Failure.SETUP, reason=f"its work could not be saved on its branch: {note}")
+        outcome = Broke(kind=Failure.SETUP, reason=note)
     tools.queue.note(run.id, _ended(tools.clock.now(), stopped, exit_, meter, kept), durable=False)
     if isinstance(outcome, Broke) and stopped is None and _resume_refused(opened, meter):
         folder.write(REFUSED, b"")

@@ -116,7 +116,7 @@ def _checkout(git: Git, into: str) -> str:
         lines = record.strip("\0").split("\0")
         path = lines[0].removeprefix("worktree ")
         if f"branch refs/heads/{into}" in lines and "bare" not in lines:
-            return path
+            return git.ask("-C", path, "rev-parse", "--show-toplevel") or path  # of a submodule, git's folder is listed
         if "detached" in lines and into in _in_hand(path):
             raise BusyError(f"{path} is in the middle of a rebase or bisect of {into}", hint="end that first")
     return ""

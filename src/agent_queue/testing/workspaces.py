@@ -31,7 +31,7 @@ class FakeWorkspaces:
     trees: dict[str, Tree] = field(default_factory=dict)
     branches: dict[str, list[Tree]] = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
-    refusals: dict[str, AqError] = field(default_factory=dict)
+    refusals: dict[str, AqError | OSError] = field(default_factory=dict)
     meanwhile: dict[str, Callable[[], object]] = field(default_factory=dict)
     """What happens while `open`, `keep` or `close` is done, by its name: once."""
     takes_s: dict[str, float] = field(default_factory=dict)

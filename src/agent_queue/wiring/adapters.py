@@ -170,7 +170,8 @@ class Adapters:
         from agent_queue.core.schedule import mutexes
 
         plan = self.workspaces.plan(manifest)
-        return mutexes(manifest.lock, place=plan.repository or plan.cwd, in_place=not plan.worktree)
+        place = plan.repository or os.path.realpath(plan.cwd)
+        return mutexes(manifest.lock, place=place, in_place=not plan.worktree)
 
     def closed_lanes(self) -> dict[str, str]:
         """Engines that a person paused."""
