@@ -10,6 +10,7 @@ from threading import Event, Thread
 from typing import Any
 from urllib.parse import urlsplit
 
+SECRET = ("authorization", "x-redmine-api-key")
 KEPT = ("etag", "content-type", "content-encoding", "location")
 Fault = int | str
 """A status that answers instead, `hang` or `cut`, where the request does not arrive; `late cut` where it does."""
@@ -22,6 +23,8 @@ class Faulty:
     target: str
     url: str = ""
     calls: list[str] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
+    """All of every request, but for the header that is meant to carry the token."""
     fails: Callable[[str, bytes], Fault | None] = lambda call, body: None
     released: Event = field(default_factory=Event)
     hung: Event = field(default_factory=Event)
@@ -38,19 +41,21 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         call = f"{self.command} {self.path.partition('?')[0]}"
         self.faulty.calls.append(call)
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in SECRET}
+        self.faulty.sent.append(f"{self.path} {headers} {body.decode(errors='replace')}")
         fault = self.faulty.fails(call, body)
-        status, headers, data = (fault, [], b"as told") if isinstance(fault, int) else (0, [], b"")
+        status, answered, data = (fault, [], b"as told") if isinstance(fault, int) else (0, [], b"")
         if fault == "hang":
             self.faulty.hung.set()
             self.faulty.released.wait(120)
         if fault in (None, "late cut"):
-            status, headers, data = self._asked(body)
+            status, answered, data = self._asked(body)
         if isinstance(fault, str):
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
             return
         self.send_response(status)
-        for name, value in headers:
+        for name, value in answered:
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()

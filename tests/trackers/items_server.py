@@ -64,6 +64,7 @@ class ItemsService:
     listed: tuple[str, ...] = ()
     """The fields of items in a list; all where none is named."""
     retry_after: str = "1"
+    before_answering: Callable[[], object] = lambda: None
     glance: Callable[[], Any] = lambda: None
     hangs: list["Hang"] = field(default_factory=list)
     """Requests that were left without an answer, with what `glance` saw when they came and when they were given up."""
@@ -168,6 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         length = int(self.headers.get("content-length") or 0)
         seen = Seen(self.command, self.path, self.rfile.read(length), dict(self.headers))
+        self.service.before_answering()
         status, value, fault = self.service.answer(seen)
         if fault == "hang":
             self.service.hang(seen, self._given_up)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from acceptance.conftest import AQ, Agent, Aq, wait_for
+from acceptance.conftest import AQ, Agent, Aq, begun, done, wait_for
 
 from .faulty import Fault, Faulty
 
@@ -54,6 +54,21 @@ class Real:
 
     def mark(self, job: str, status: str, run: int = 1) -> str:
         return f"[aq:{job}:{status.replace(' ', '_')}:{run}]"
+
+
+def hang_after_the_comment() -> Callable[[str, bytes], Fault | None]:
+    """Every write after a comment was written goes unanswered, and does not arrive."""
+    comments: list[bytes] = []
+
+    def fails(call: str, body: bytes) -> Fault | None:
+        if not call.startswith(("PUT", "PATCH", "POST")):
+            return None
+        if b"aq:" in body or b"messages" in body:
+            comments.append(body)
+            return None
+        return "hang" if comments else None
+
+    return fails
 
 
 class RealRoundTrips:
@@ -116,17 +131,7 @@ class RealRoundTrips:
 
     def test_killed_between_comment_and_status(self, real: Real) -> None:
         job = real.shipped()
-        comments: list[bytes] = []
-
-        def fails(call: str, body: bytes) -> Fault | None:
-            if not call.startswith(("PUT", "PATCH", "POST")):
-                return None
-            if b"aq:" in body or b"messages" in body:
-                comments.append(body)
-                return None
-            return "hang"
-
-        real.between.fails = fails
+        real.between.fails = hang_after_the_comment()
         process = subprocess.Popen([*AQ, "to-tracker", job], env={**os.environ, **real.aq.env})
         wait_for(real.between.hung.is_set, "the status")
         process.send_signal(signal.SIGKILL)
@@ -138,6 +143,48 @@ class RealRoundTrips:
         real.settle()
         assert real.status() == real.done
         assert real.marks() == [real.mark(job, real.done)]
+
+    def test_a_supervisor_killed_between_comment_and_status(self, real: Real) -> None:
+        """Its supervisor this time, while it tells the item by itself."""
+        real.aq.env["AQ_TRACKER_AUTO"] = "1"
+        with (real.queue / "config.toml").open("a") as config:
+            config.write('[defaults]\nship = "auto"\nreview-policy = "auto"\n')
+        job = real.taken()
+        real.between.fails = hang_after_the_comment()
+        with real.aq.started("run") as supervisor:
+            wait_for(real.between.hung.is_set, "the status")
+            supervisor.kill()
+            supervisor.wait()
+        assert real.marks() == [real.mark(job, real.done)]
+        assert real.status() != real.done
+        real.between.heal()
+        real.aq("run", "--once")
+        real.settle()
+        assert real.status() == real.done
+        assert real.marks() == [real.mark(job, real.done)]
+
+    def test_everything_echoed_twice(self, real: Real) -> None:
+        """The notes of what was told are lost, as by a crash: the mark in the comment is known again."""
+        job = real.shipped()
+        real.aq("to-tracker", job)
+        journal = real.queue / "journal" / f"{job}.jsonl"
+        kept = [line for line in journal.read_text().splitlines(keepends=True) if '"echoed"' not in line]
+        journal.write_text("".join(kept))
+        assert "told" in real.aq("to-tracker", job).out
+        assert real.marks() == [real.mark(job, real.done)]
+        assert real.status() == real.done
+
+    def test_canaries(self, real: Real, agent: Agent) -> None:
+        """What the item says, what the agent says, the environment and the token are in no request."""
+        real.aq.env.update(AQ_TRACKER_AUTO="1", SOME_SECRET="env-canary-1")
+        agent.tells(*begun("agent-canary-2"), done("agent-canary-3"))
+        real.shipped()
+        real.settle()
+        assert real.status() == real.done
+        sent = "\n".join(real.between.sent)
+        assert "result: shipped" in sent
+        for canary in ("It fails", "Fix the login", "agent-canary", "env-canary", real.aq.env["AQ_TRACKER_TOKEN"]):
+            assert canary not in sent
 
     def test_told_by_several_at_once(self, real: Real) -> None:
         job = real.shipped()

@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from agent_queue.core.job import JobId
 from agent_queue.core.tracker_settings import TrackerSettings
 from agent_queue.core.trouble import TrackerError, Trouble
 from agent_queue.flow.echo import deliver_all, note
+from agent_queue.flow.echo_beside import GRACE_S
 from agent_queue.ports_tracker import Answer, Means, Request
 from agent_queue.system.http import LONGEST_S
 from agent_queue.testing.clock import FakeClock
@@ -218,6 +220,18 @@ def test_a_run_ends_soon_though_its_last_news_hang(round_trip: Round) -> None:
     assert time.monotonic() - began < LONGEST_S
     assert round_trip.stage(job) == "review"
     assert [one["job"] for one in round_trip.aq("status", "--json").json()["outbox"]] == [job]
+
+
+def test_a_run_waits_for_a_slow_tracker_that_answers(round_trip: Round) -> None:
+    """Each answer takes most of the time that the end gives for one: all the news of an item take longer."""
+    round_trip.auto()
+    (round_trip.queue / "config.toml").write_text('[defaults]\nship = "auto"\nreview-policy = "auto"\n')
+    job = round_trip.taken()
+    round_trip.service.before_answering = lambda: Event().wait(GRACE_S * 0.6)
+    round_trip.aq("run", "--once")
+    assert round_trip.stage(job) == "shipped"
+    assert round_trip.service.status() == "done"
+    assert round_trip.waiting() == []
 
 
 def test_one_item_that_is_never_taken_keeps_no_other_waiting(round_trip: Round, agent: Agent) -> None:

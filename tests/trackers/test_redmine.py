@@ -16,6 +16,13 @@ from typing import Any
 import pytest
 from acceptance.conftest import Agent, Aq, wait_for
 
+from agent_queue.core.tracker_settings import TrackerSettings
+from agent_queue.ports_tracker import Means, Tracker
+from agent_queue.system.http import HttpTransport
+from agent_queue.system.shelf import FolderShelf
+from agent_queue.testing.tracker_contract import LABEL, TITLE, TrackerContract
+from agent_queue.trackers.redmine import Redmine as RedmineTracker
+
 from .faulty import faulty
 from .real import Real, RealRoundTrips
 
@@ -124,6 +131,24 @@ def real(server: Redmine, aq: Aq, queue: Path, agent: Agent) -> Iterator[Real]:
             comments=lambda: server.comments(item), body="# Fix the login\n\nIt fails.\n\nAlways.\n",
             priority="critical",
         )  # fmt: skip
+
+
+class TestRedmineContract(TrackerContract):
+    """What every tracker must keep to, on a real one."""
+
+    @pytest.fixture(autouse=True)
+    def _server(self, server: Redmine) -> None:
+        self.server = server
+
+    def tracker(self) -> Tracker:
+        said = TrackerSettings(url=self.server.url, project="aq")
+        return RedmineTracker(said, Means(transport=HttpTransport, shelf=FolderShelf, secret=self.server.key))
+
+    def create(self) -> str:
+        path = "/projects/aq/issue_categories.json"
+        found = [one["id"] for one in self.server.call("GET", path)["issue_categories"] if one["name"] == LABEL]
+        made = found or [self.server.call("POST", path, {"issue_category": {"name": LABEL}})["issue_category"]["id"]]
+        return self.server.create(subject=TITLE, category_id=made[0])
 
 
 class TestRedmine(RealRoundTrips):

@@ -19,6 +19,13 @@ from typing import Any
 import pytest
 from acceptance.conftest import Agent, Aq, wait_for
 
+from agent_queue.core.tracker_settings import TrackerSettings
+from agent_queue.ports_tracker import Means, Tracker
+from agent_queue.system.http import HttpTransport
+from agent_queue.system.shelf import FolderShelf
+from agent_queue.testing.tracker_contract import LABEL, TITLE, TrackerContract
+from agent_queue.trackers.roundup import Roundup as RoundupTracker
+
 from .faulty import faulty
 from .real import Real, RealRoundTrips
 
@@ -127,6 +134,26 @@ def real(server: Roundup, aq: Aq, queue: Path, agent: Agent) -> Iterator[Real]:
             failed="deferred", started="in-progress", status=lambda: server.status(item),
             comments=lambda: server.comments(item), body="# Fix the login\n\nIt fails.\n\nAlways.\n", priority="high",
         )  # fmt: skip
+
+
+class TestRoundupContract(TrackerContract):
+    """What every tracker must keep to, on a real one."""
+
+    @pytest.fixture(autouse=True)
+    def _server(self, server: Roundup) -> None:
+        self.server = server
+
+    def tracker(self) -> Tracker:
+        said = TrackerSettings(url=self.server.url, user="admin")
+        return RoundupTracker(said, Means(transport=HttpTransport, shelf=FolderShelf, secret="admin"))
+
+    def create(self) -> str:
+        named = [
+            one["id"] for one in self.server.call("GET", "/keyword?@verbose=2")["collection"] if one["name"] == LABEL
+        ]
+        keyword = named[0] if named else self.server.call("POST", "/keyword", {"name": LABEL})["id"]
+        issue = {"title": TITLE, "messages": [self.server.call("POST", "/msg", {"content": "It fails."})["id"]]}
+        return str(self.server.call("POST", "/issue", {**issue, "keyword": [keyword]})["id"])
 
 
 class TestRoundup(RealRoundTrips):

@@ -20,8 +20,8 @@ OVERLAP_S = 60.0
 CURSOR_S = 600.0
 """How old the note may become up to when all journals were looked at."""
 UNSETTLED_S = 1.0
-GRACE_S, LONGEST_GRACE_S = 3.0, 10.0
-"""How long the end waits for an item to be told, and how long at most while one after the other is."""
+GRACE_S, LONGEST_GRACE_S = 3.0, 20.0
+"""How long the end waits for an answer of the tracker, and how long at most while one after the other comes."""
 
 _STAGES: Mapping[str, Stage] = {stage.value: stage for stage in Stage}
 
@@ -30,12 +30,12 @@ class EchoingEvents:
     """Satisfies `ports.Events` by another one, and tells items with what comes by there.
 
     `auto`: every job that moves is told of; without it, only what lies in the outbox already. `pull` takes new items
-    in, every `pull_every_s` seconds.
+    in, every `pull_every_s` seconds. `answered_at` says when the tracker answered last, by the monotonic clock.
     """
 
     def __init__(
         self, inner: Events, desk: Desk, *, auto: bool, pull: Callable[[], None] | None = None,
-        pull_every_s: float = 0.0,
+        pull_every_s: float = 0.0, answered_at: Callable[[], float] = lambda: 0.0,
     ) -> None:  # fmt: skip
         self._inner = inner
         self._desk = desk
@@ -43,6 +43,7 @@ class EchoingEvents:
         self._pull = pull
         self._pull_every_s = pull_every_s
         self._pull_at = 0.0
+        self._answered_at = answered_at
         self._expecting = pull is not None
         self._moved: dict[JobId, Stage] = {}
         self._unsettled_at: float | None = None
@@ -58,7 +59,6 @@ class EchoingEvents:
         """How many rounds in a row found the tracker out of reach."""
         self._cursor_at = 0.0
         self._first = True
-        self._told = 0
         if not auto:
             desk.outbox.note_since(None)
 
@@ -85,13 +85,12 @@ class EchoingEvents:
         """Before the end: give what is due a short while. What is not told by then waits for the next supervisor."""
         clock = self._desk.clock
         self._pull = None
-        begun = last = clock.monotonic()
+        begun = clock.monotonic()
         self._sift(self._inner.wait(0))
         while True:
-            told = self._told
             self._begin()
-            now = clock.monotonic()
-            left = min(last + GRACE_S, begun + LONGEST_GRACE_S) - now
+            last = max(begun, self._answered_at())
+            left = min(last + GRACE_S, begun + LONGEST_GRACE_S) - clock.monotonic()
             due = self._next_s()
             busy = self._noting or self._calling
             if left <= 0 or not (busy or (due is not None and due <= left)):
@@ -99,8 +98,6 @@ class EchoingEvents:
             woken = self._sift(self._inner.wait(left if due is None else min(left, max(due, 0.0))))
             if woken.signals:
                 return
-            if self._told > told:
-                last = clock.monotonic()
 
     def _begin(self) -> None:
         """Start what is due and does not run yet."""
@@ -207,7 +204,6 @@ class EchoingEvents:
     def _passed(self, value: Any) -> None:
         self._calling = False
         if isinstance(value, Pass):
-            self._told += value.told
             self._down_until = (value.next_try or 0.0) if value.down else 0.0
             self._expecting = self._expecting and not value.down
             if value.told or value.next_try is None:

@@ -50,3 +50,13 @@ class MachineClock:
 
     def token(self) -> str:
         return str(uuid.uuid4())
+
+
+class Pulse:
+    """When something last gave a sign of life, by the monotonic clock; 0 before the first one."""
+
+    def __init__(self) -> None:
+        self.at = 0.0
+
+    def beat(self) -> None:
+        self.at = time.monotonic()

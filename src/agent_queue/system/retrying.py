@@ -9,11 +9,14 @@ from agent_queue.ports_tracker import Transport
 
 
 class Retrying:
-    """Satisfies `ports.Transport`, by another one."""
+    """Satisfies `ports.Transport`, by another one. `answered` is called with every answer that comes."""
 
-    def __init__(self, inner: Transport, pause: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, inner: Transport, pause: Callable[[float], None] = time.sleep, answered: Callable[[], None] = lambda: None
+    ) -> None:
         self._inner = inner
         self._pause = pause
+        self._answered = answered
 
     def send(self, request: Request) -> Answer:
         tries = 0
@@ -23,6 +26,7 @@ class Retrying:
             failure: TrackerError | None = None
             try:
                 answer = self._inner.send(request)
+                self._answered()
             except TrackerError as error:
                 failure = error
             hopeless = failure is not None and (failure.slow or failure.trouble is not Trouble.UNREACHABLE)

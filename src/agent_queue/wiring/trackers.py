@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from agent_queue.core.errors import AqError, SettingsError
@@ -33,8 +34,8 @@ FLUSH_S = 3.0
 """How long a person's command waits for an item to be told, when no supervisor does that."""
 
 
-def tracker(app: "App") -> "Tracker":
-    """The configured one.
+def tracker(app: "App", answered: Callable[[], None] = lambda: None) -> "Tracker":
+    """The configured one; `answered` is called with each of its answers.
 
     Raises:
         SettingsError: there is no adapter of that name. TrackerError: it lacks a setting.
@@ -48,21 +49,22 @@ def tracker(app: "App") -> "Tracker":
         hint = f"did you mean {near[0]}?" if near else f"possible are {', '.join(TRACKERS)} and module:Class"
         raise SettingsError(f"[tracker] kind: no tracker is called {said.kind!r}", hint=hint)
     secret = app.environment.get(said.token_env, "").strip()
-    made: Tracker = adapter(said, Means(transport=lambda base: _transport(app, base), shelf=_shelf, secret=secret))
+    carried = partial(_transport, app, answered)
+    made: Tracker = adapter(said, Means(transport=carried, shelf=_shelf, secret=secret))
     return made
 
 
-def _transport(app: "App", base: str) -> "Transport":
+def _transport(app: "App", answered: Callable[[], None], base: str) -> "Transport":
     from agent_queue.system.retrying import Retrying
 
     command = app.settings.tracker.command
     if command:
         from agent_queue.system.command_transport import CommandTransport
 
-        return Retrying(CommandTransport(command))
+        return Retrying(CommandTransport(command), answered=answered)
     from agent_queue.system.http import HttpTransport
 
-    return Retrying(HttpTransport(base))
+    return Retrying(HttpTransport(base), answered=answered)
 
 
 def _shelf(folder: str) -> "Shelf":
@@ -79,7 +81,7 @@ def own_queue(app: "App") -> "FolderQueue":
     return FolderQueue(app.layout, app.disk, MachineClock(), app.meaning)
 
 
-def desk(app: "App") -> "Desk":
+def desk(app: "App", answered: Callable[[], None] = lambda: None) -> "Desk":
     """What telling items needs. The tracker is made when it is first asked for."""
     from functools import cache
 
@@ -90,7 +92,7 @@ def desk(app: "App") -> "Desk":
     statuses = {Standing(name): status for name, status in app.settings.tracker.statuses.items()}
     return Desk(
         queue=own_queue(app), outbox=FolderOutbox(app.layout, app.disk), clock=MachineClock(),
-        tracker=cache(lambda: tracker(app)), statuses=statuses, tell=app.tell,
+        tracker=cache(lambda: tracker(app, answered)), statuses=statuses, tell=app.tell,
     )  # fmt: skip
 
 
@@ -151,6 +153,7 @@ def echoing(app: "App", events: "Events", pull_minutes: float | None) -> "Echoin
     """
     from agent_queue.flow.echo_beside import EchoingEvents
     from agent_queue.flow.from_tracker import take_labelled
+    from agent_queue.system.clock import Pulse
 
     said = app.settings.tracker
     label = said.query or said.require_label
@@ -166,6 +169,9 @@ def echoing(app: "App", events: "Events", pull_minutes: float | None) -> "Echoin
                 for note in found.notes:
                     app.tell(note)
 
-    place = desk(app)
+    pulse = Pulse()
     every_s = 60 * pull_minutes if pull_minutes is not None else 0.0
-    return EchoingEvents(events, place, auto=said.auto, pull=pull if every_s else None, pull_every_s=every_s)
+    return EchoingEvents(
+        events, desk(app, pulse.beat), auto=said.auto, pull=pull if every_s else None, pull_every_s=every_s,
+        answered_at=lambda: pulse.at,
+    )  # fmt: skip
