@@ -76,6 +76,9 @@ class RealRoundTrips:
 
     def test_the_tracker_is_checked(self, real: Real) -> None:
         assert real.done.casefold() in real.aq("tracker", "check").out.casefold()
+        lacking = real.aq("tracker", "check", check=78, env={"AQ_TRACKER_STATUS_FAILED": "Given up"})
+        assert "it has no status 'Given up' for failed" in lacking.err
+        assert real.done.casefold() in lacking.err.casefold()
 
     def test_there_and_back(self, real: Real) -> None:
         real.aq.env["AQ_TRACKER_AUTO"] = "1"

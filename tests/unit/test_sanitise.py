@@ -42,7 +42,13 @@ def test_invisible_characters_go_also_in_code() -> None:
     assert clean("<!\u200b-- x --\u200b>") == Cleaned("", 1, 2)
 
 
-@given(st.text(alphabet="<!->` \n~a|\\\u200b", max_size=80))
+def test_variation_selectors_may_choose_and_not_spell() -> None:
+    assert clean("\u2764\ufe0f and a\ufe0e") == Cleaned("\u2764\ufe0f and a\ufe0e", 0, 0)
+    assert clean("a" + "\ufe00\ufe01\u200b\ufe02\U000e0101\ufe03 b") == Cleaned("a\ufe00 b", 0, 5)
+    assert clean("a\ufe00<!-- x -->\ufe01") == Cleaned("a\ufe00", 1, 1)
+
+
+@given(st.text(alphabet="<!->` \n~a|\\\u200b\ufe00\ufe01", max_size=80))
 def test_it_is_done_after_once(text: str) -> None:
     kept = clean(text).text
     assert clean(kept) == Cleaned(kept, 0, 0)

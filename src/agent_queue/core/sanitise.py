@@ -14,6 +14,8 @@ _INVISIBLE = re.compile(
     "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff"
     "]"
 )
+_PILED = re.compile("(?<=[\ufe00-\ufe0f])[\ufe00-\ufe0f]")
+"""One variation selector chooses how a character looks; more of them look like nothing, and can spell a text."""
 _COMMENT_END = re.compile(r"--!?>")
 _FENCE = re.compile(r"(`{3,})[^`\n]*|(~{3,})[^\n]*")
 _BACKTICKS = re.compile(r"`+")
@@ -44,7 +46,8 @@ def clean(text: str) -> Cleaned:
         comments += scan.comments
         if not scan.comments:
             break
-    return Cleaned(text, comments, characters)
+    text, piled = _PILED.subn("", text)
+    return Cleaned(text, comments, characters + piled)
 
 
 class _Scan:

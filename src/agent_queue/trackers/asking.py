@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 
 from agent_queue.core.calls import Answer, Request, judged
 from agent_queue.core.item import Item
+from agent_queue.core.label_map import Standing
 from agent_queue.core.trouble import OF_THE_TRACKER, TrackerError, Trouble
 from agent_queue.ports_tracker import Transport
 
@@ -97,6 +98,21 @@ def wanted(found: Iterable[One], read: Callable[[One], Item], label: str) -> Ite
         else:
             if label in item.labels and item.status.casefold() not in CLOSED:
                 yield item
+
+
+def fitting(there: Sequence[str], usual: Mapping[Standing, str], said: Mapping[str, str]) -> str:
+    """A line that names the statuses which are there.
+
+    Raises:
+        TrackerError: one that an item would be told is not among them. `said` are those of the settings.
+    """
+    known = {name.casefold() for name in there}
+    for standing, word in usual.items():
+        status = said.get(standing.value) or word
+        if status.casefold() not in known:
+            hint = f'set [tracker.statuses] {standing} = "...", one of {", ".join(there) or "none"}'
+            raise TrackerError(Trouble.MISCONFIGURED, f"it has no status {status!r} for {standing}", hint=hint)
+    return f"its statuses are {', '.join(there)}"
 
 
 def query(**values: object) -> str:

@@ -10,7 +10,18 @@ from agent_queue.core.label_map import Standing
 from agent_queue.core.tracker_settings import TrackerSettings
 from agent_queue.core.trouble import TrackerError, Trouble
 from agent_queue.ports_tracker import Means
-from agent_queue.trackers.asking import PAGE, Asking, an_object, missing, objects, pages, query, secret_of, wanted
+from agent_queue.trackers.asking import (
+    PAGE,
+    Asking,
+    an_object,
+    fitting,
+    missing,
+    objects,
+    pages,
+    query,
+    secret_of,
+    wanted,
+)
 
 STATUSES = {Standing.IN_PROGRESS: "In Progress", Standing.DONE: "Resolved", Standing.FAILED: "Rejected"}
 PRIORITIES = {"immediate": "critical", "urgent": "critical", "high": "high", "normal": "medium", "low": "low"}
@@ -26,7 +37,7 @@ class Redmine:
 
     def __init__(self, settings: TrackerSettings, means: Means) -> None:
         self.secret_env = settings.token_env
-        self._project = settings.project
+        self._project, self._said = settings.project, settings.statuses
         if not settings.url:
             raise missing("redmine has no address", 'set [tracker] url = "https://redmine.example.org"')
         headers = {"X-Redmine-API-Key": secret_of(means.secret, self.name, self.secret_env)}
@@ -61,7 +72,7 @@ class Redmine:
     def check(self) -> Iterable[str]:
         user = an_object(self._asking.object("/users/current.json").get("user"), "GET /users/current.json")
         yield f"signed in as {plain(user.get('login')) or 'somebody'}"
-        yield f"its statuses are {', '.join(self._ids)}"
+        yield fitting(list(self._ids), self.statuses, self._said)
 
     @cached_property
     def _ids(self) -> dict[str, int]:

@@ -11,7 +11,7 @@ from agent_queue.core.label_map import Standing
 from agent_queue.core.tracker_settings import TrackerSettings
 from agent_queue.core.trouble import TrackerError, Trouble
 from agent_queue.ports_tracker import Means
-from agent_queue.trackers.asking import Asking, an_object, missing, objects, query, secret_of, wanted
+from agent_queue.trackers.asking import Asking, an_object, fitting, missing, objects, query, secret_of, wanted
 
 STATUSES = {Standing.IN_PROGRESS: "in-progress", Standing.DONE: "resolved", Standing.FAILED: "deferred"}
 PRIORITIES = {"critical": "critical", "urgent": "high", "bug": "medium", "feature": "medium", "wish": "low"}
@@ -29,7 +29,7 @@ class Roundup:
     visible_mark = True
 
     def __init__(self, settings: TrackerSettings, means: Means) -> None:
-        self.secret_env = settings.token_env
+        self.secret_env, self._said = settings.token_env, settings.statuses
         if not settings.url or not settings.user:
             hint = 'set [tracker] url = "https://example.org/TRACKER" and user = "NAME"'
             raise missing("roundup has no address or no user", hint)
@@ -79,8 +79,7 @@ class Roundup:
         self._patch(item, {"@op": "add", "messages": [number]})
 
     def check(self) -> Iterable[str]:
-        names = ", ".join(str(one.get("name")) for one in self._collection("/status"))
-        yield f"its statuses are {names}"
+        yield fitting([str(one.get("name")) for one in self._collection("/status")], self.statuses, self._said)
 
     def _patch(self, item: str, change: Mapping[str, Any]) -> None:
         """Change an issue as it was read; when somebody else changed it meanwhile, read it and try once more."""
