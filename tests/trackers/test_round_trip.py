@@ -104,6 +104,23 @@ def test_500_is_not_fatal(round_trip: Round) -> None:
     assert round_trip.waiting() == []
 
 
+def test_500_is_logged_and_tried_again(round_trip: Round) -> None:
+    round_trip.auto()
+    job = round_trip.taken()
+    round_trip.service.always = lambda call: 500
+    ran = round_trip.aq("run", "--once")
+    assert f"{job}: T-1 was not told (unreachable): PATCH /api/items/T-1: HTTP 500" in ran.err
+    assert "next try in" in ran.err
+    assert round_trip.stage(job) == "review"
+    assert round_trip.waiting() == [job]
+    round_trip.aq("promote", job)
+    assert round_trip.stage(job) == "testing"
+    round_trip.service.always = lambda call: None
+    round_trip.aq("run", "--once")
+    assert round_trip.service.status() == "in_progress"
+    assert round_trip.waiting() == []
+
+
 def test_auto_echo_at_every_transition(round_trip: Round) -> None:
     round_trip.auto()
     job = round_trip.taken()
@@ -117,6 +134,9 @@ def test_auto_echo_at_every_transition(round_trip: Round) -> None:
     assert len(round_trip.service.said()) == 1
     assert round_trip.service.calls("PATCH") == ["PATCH /api/items/T-1"] * 2
     assert round_trip.status(job)["tracker_echoed"] == "done"
+    past = round_trip.aq("show", job).out
+    assert "from_tracker, item T-1" in past
+    assert past.index("its item was told in_progress") < past.index("its item was told done")
 
 
 def test_failed_is_told_too(round_trip: Round, agent: Agent) -> None:

@@ -167,6 +167,8 @@ FACTS: dict[str, Callable[[Any], str]] = {
     "stop": lambda value: f"stopped: {value}",
     "duration_s": _took,
     "verify_exit": lambda value: f"exit {value}",
+    "tracker_item": lambda value: f"item {value}",
+    "tracker_echoed": lambda value: f"its item was told {value}",
     "files_changed": lambda value: f"{value} file{'' if value == 1 else 's'} changed",
 }
 """What of a journal entry is told to people, and how."""
