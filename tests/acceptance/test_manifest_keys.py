@@ -96,6 +96,20 @@ def test_cwd_is_where_the_agent_works(aq: Aq, jobs: Jobs, home: Path, repo: Path
     assert not (jobs.queue / "work" / outside).exists()
 
 
+def test_cwd_may_be_relative_to_where_it_is_added_and_nowhere_else(aq: Aq, jobs: Jobs, repo: Path) -> None:
+    (repo / "deep").mkdir()
+    deep = jobs.add("deep", "pwd > place", cwd="deep", workspace="in-place")
+    here = jobs.add("here", "true", cwd=".", workspace="in-place")
+    path = jobs.write("dropped", "true", cwd="deep")
+    (jobs.queue / "inbox/dropped.md").write_bytes(path.read_bytes())
+    aq("run", "--once", cwd=jobs.folder)
+    assert (repo / "deep/place").read_text() == f"{repo}/deep\n"
+    assert said(aq, here)["cwd"] == str(repo)
+    assert jobs.stage(deep) == "review"
+    (row,) = [row for row in aq("status", "--json").json()["jobs"] if row["stage"] == "inbox"]
+    assert row["invalid"].startswith('dropped.md:3:6: cwd: "deep" is relative')
+
+
 def test_workspace_in_place_works_in_the_folder_itself(aq: Aq, jobs: Jobs, repo: Path, git: Git) -> None:
     jobs.add("in-place", "touch mark", workspace="in-place")
     aq("run", "--once")

@@ -48,6 +48,11 @@ def seconds(text: str) -> float | None:
     return value if value is not None and value <= LONGEST_S else None
 
 
+def is_relative(path: str) -> bool:
+    """True for a path whose meaning depends on where one stands."""
+    return not path.startswith(("/", "~"))
+
+
 def parse_text(node: Node) -> str:
     if isinstance(node.value, list | dict) or node.value is None or not node.text.strip():
         raise NodeError(node, "expected text")

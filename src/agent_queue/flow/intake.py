@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from agent_queue.core.errors import ManifestError
+from agent_queue.core.fields import is_relative
 from agent_queue.core.frontmatter import decode
 from agent_queue.core.manifest import add_keys, parse
 from agent_queue.core.meaning import Meaning
@@ -58,6 +59,8 @@ def _completed(source: Source, keys: Mapping[str, Any], meaning: Meaning, cwd: s
     missing = {key: value for key, value in keys.items() if value is not None and key not in said.origins}
     if said.cwd is None:
         missing.setdefault("cwd", cwd)
+    elif is_relative(said.cwd):  # the supervisor may run anywhere
+        missing["cwd"] = f"{cwd.rstrip('/')}/{said.cwd}".removesuffix("/.")
     effective = meaning.effective(found, source.name).manifest
     if effective.engine is None and effective.engine_class is None and "engine" not in missing:
         raise ManifestError(

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable
 from agent_queue.core.choices import DepsMode
 from agent_queue.core.dependencies import circles, circular, same_key
 from agent_queue.core.errors import ManifestError
-from agent_queue.core.frontmatter import Problem
+from agent_queue.core.fields import is_relative
+from agent_queue.core.frontmatter import Problem, quoted
 from agent_queue.core.job import JobId, Stage, bad_id, renamed
-from agent_queue.core.manifest import JobFile, Manifest, parse
+from agent_queue.core.manifest import JobFile, parse
 from agent_queue.core.meaning import Meaning
 from agent_queue.core.names import Names
 from agent_queue.core.schedule import Waiting
@@ -47,7 +48,7 @@ def waiting_or_invalid(path: str, job: JobId, queue: Queue, meaning: Meaning, na
     except ManifestError as error:
         return Invalid(name=name, stage=Stage.INBOX, problem=str(error))
     manifest = read.manifest
-    problem = problem_of(name, manifest, read.body) or _taken_key(job, read, queue)
+    problem = problem_of(name, read) or _taken_key(job, read, queue)
     if problem:
         return Invalid(name=name, stage=Stage.INBOX, problem=problem)
     return Waiting(
@@ -104,12 +105,16 @@ def circular_jobs(rows: Iterable[Waiting], named: Callable[[str], JobId | None])
     ]
 
 
-def problem_of(name: str, manifest: Manifest, body: str) -> str:
+def problem_of(name: str, file: JobFile) -> str:
     """What keeps a file that parses from being a job, defaults filled in; '' when nothing does."""
-    if not body.strip():
+    manifest = file.manifest
+    if not file.body.strip():
         return f"{name}:1:1: the body is empty: there is nothing to do"
     if manifest.cwd is None:
         return f"{name}:1:1: no cwd; add `cwd: PATH`, or set it under [defaults] in config.toml"
+    if is_relative(manifest.cwd):
+        said = f"cwd: {quoted(manifest.cwd)} is relative, and a supervisor may run anywhere; write it from / or ~ on"
+        return Problem(*file.places.get("cwd", (1, 1)), said).at(name)
     if manifest.engine is None and manifest.engine_class is None:
         return f"{name}:1:1: no engine; add e.g. `engine: claude`, or set it under [defaults] in config.toml"
     return ""

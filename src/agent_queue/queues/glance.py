@@ -23,7 +23,7 @@ from agent_queue.system.layout import SUFFIX, Layout
 if TYPE_CHECKING:
     from agent_queue.core.board import Board, Row, Work
 
-VERSION = 7
+VERSION = 8
 RECENT = 20
 OUTCOME = "outcome.json"
 LONGEST_REASON = 400

@@ -61,7 +61,7 @@ class Answers:
             return _unusable(str(error))
         except OSError as error:
             return _unusable(f"{name}: cannot be read: {error.strerror}")
-        return self._said(found, problem_of(name, found.manifest, found.body) if stage is Stage.INBOX else "")
+        return self._said(found, problem_of(name, found) if stage is Stage.INBOX else "")
 
     def _effective(self, found: "JobFile", name: str, stage: Stage) -> "JobFile":
         from agent_queue.core.errors import ManifestError

@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from hashlib import sha256
 
@@ -135,7 +135,8 @@ def _text(job: OldJob, name: str, defaults: Manifest, *, yolo: bool) -> Text:
         found = parse(data, name)
     except ManifestError as error:
         return Text(data=data, quoted=better.lines, says_yolo=says_yolo, problem=str(error))
-    problem = problem_of(name, found.manifest.under(defaults), found.body) if goes_to(job.stage) is Stage.INBOX else ""
+    whole = replace(found, manifest=found.manifest.under(defaults))
+    problem = problem_of(name, whole) if goes_to(job.stage) is Stage.INBOX else ""
     return Text(data=data, quoted=better.lines, says_yolo=says_yolo, problem=problem, manifest=found.manifest)
 
 

@@ -40,7 +40,7 @@ class MachineWorkspaces:
             return Plan(cwd="", problem="no cwd; add `cwd: PATH` to its frontmatter or to [defaults] in config.toml")
         cwd = os.path.abspath(os.path.expanduser(manifest.cwd))
         if not os.path.isdir(cwd):
-            return Plan(cwd=cwd, problem=f"its cwd {cwd} is not there")
+            return Plan(cwd=cwd, problem=f"its cwd {cwd} is {'no folder' if os.path.exists(cwd) else 'not there'}")
         top = repository(cwd)
         if top is None and bare(cwd):
             hint = "make a checkout of it, and give that"

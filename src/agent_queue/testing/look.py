@@ -4,6 +4,7 @@ from agent_queue.core.board import Changes, Invalid
 from agent_queue.core.choices import DepsMode
 from agent_queue.core.dependencies import circles, circular, same_key
 from agent_queue.core.errors import ManifestError
+from agent_queue.core.fields import is_relative
 from agent_queue.core.job import JobId, Stage, bad_id, renamed
 from agent_queue.core.lifecycle import Job, by_hand
 from agent_queue.core.manifest import parse
@@ -116,6 +117,7 @@ class Look:
             return
         manifest = read.manifest
         missing = [key for key, value in (("cwd", manifest.cwd), ("body", read.body.strip())) if not value]
+        missing += ["cwd that is not relative"] if is_relative(manifest.cwd or "/") else []
         missing += [] if manifest.engine or manifest.engine_class else ["engine"]
         if missing:
             self._refuse(name, Stage.INBOX, f"{name}:1:1: no {missing[0]}")

@@ -59,6 +59,7 @@ class LookRules(QueueRules):
             ("torn.md", b"---\nengine: [shell\n---\nDo it.\n", "torn.md:"),
             ("empty.md", text(" "), "body"),
             ("nowhere.md", b"---\nengine: shell\n---\nDo it.\n", "cwd"),
+            ("relative.md", text(cwd="sub/folder"), "relative"),
             ("nobody.md", b"---\ncwd: /\n---\nDo it.\n", "engine"),
         ],
     )
