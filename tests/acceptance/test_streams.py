@@ -54,3 +54,27 @@ def test_closed_streams_break_nothing(aq: Aq, jobs: Jobs, closed: str, code: int
     ran = piped(aq, f"aq {'show' if code else 'run --once'} {closed}")
     assert (ran.returncode, ran.stderr) == (code, "" if "2>" in closed else ran.stderr)
     assert "Traceback" not in ran.stderr + ran.stdout
+
+
+INTERRUPTED_WHILE = """
+import os, signal, sys
+
+class Hook:
+    def find_spec(self, name, path=None, target=None):
+        if name == {name!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Hook())
+sys.argv = ["aq", "status"]
+from agent_queue.__main__ import main
+main()
+"""
+
+
+@pytest.mark.usefixtures("queue")
+@pytest.mark.parametrize(("name", "code"), [("click", -2), ("agent_queue.cli.status", 130)])
+def test_an_interrupt_while_it_is_still_loading_shows_no_traceback(aq: Aq, name: str, code: int) -> None:
+    ran = subprocess.run(
+        [AQ[0], "-c", INTERRUPTED_WHILE.format(name=name)], capture_output=True, text=True, cwd=aq.cwd, check=False
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr.strip()) == (code, "", "")
