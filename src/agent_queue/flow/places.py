@@ -12,7 +12,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Self
 
-from agent_queue.core.dependencies import circle, circular
+from agent_queue.core.dependencies import circles, circular
 from agent_queue.core.errors import AqError, BusyError, ManifestError
 from agent_queue.core.job import JobId, Stage, slug
 from agent_queue.ports import Queue
@@ -152,9 +152,16 @@ class Places:
                 if found is not None:
                     yield found
 
+        found: dict[JobId, tuple[JobId, ...]] = {}
+        todo = [job for job, item in coming.items() if item.deps]
+        while todo:
+            if (job := todo.pop()) not in found:
+                found[job] = tuple(edges(job))
+                todo += found[job]
+        ways = circles(found, JobId)
         for job, item in coming.items():
-            if item.deps and (way := circle(job, edges)):
-                raise ManifestError(f"{item.name}: {circular(way)}", hint="nothing was added")
+            if job in ways:
+                raise ManifestError(f"{item.name}: {circular(ways[job])}", hint="nothing was added")
 
     def _waits_for(self, job: JobId) -> tuple[str, ...]:
         found = self._queue.job(job)
