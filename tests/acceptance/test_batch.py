@@ -84,6 +84,9 @@ def test_what_names_no_job_or_too_many_is_said(aq: Aq, queue: Path, batch: Path,
     assert "empty holds no .md file" in aq("add", tmp_path / "empty", check=2).err
     assert "No such file" in aq("add", tmp_path / "none.md", check=2).err
     assert "--name names one job, and these are 3" in aq("add", batch, "--name", "x", check=2).err
+    assert "can be read once" in aq("add", "-", "-", input="true", check=2).err
+    (batch / "round.md").symlink_to(batch)
+    assert aq("lint", batch).code == 0, "a folder is no job file, whatever its name"
     (batch / "05-link.md").symlink_to(tmp_path / "nowhere")
     assert "05-link.md: No such file" in aq("add", batch, check=2).err
     assert stems(queue) == []

@@ -39,6 +39,13 @@ def test_a_job_is_named_by_any_part_that_only_it_has(world: World) -> None:
         requests.named(world.queue, "nothing")
 
 
+@pytest.mark.parametrize("name", ["", "*", "../inbox/only", "inbox/only", "only.md"])
+def test_nothing_and_no_name_mean_no_job_not_even_the_only_one(world: World, name: str) -> None:
+    world.add("only")
+    with pytest.raises(UsageError, match="no job is called"):
+        requests.named(world.queue, name)
+
+
 # Moves.
 
 

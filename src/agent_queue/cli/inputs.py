@@ -16,9 +16,12 @@ def inputs(path: str) -> Iterator[tuple[str, bytes]]:
     """
     if os.path.isdir(path):
         names = sorted(item for item in os.listdir(path) if item.endswith(".md") and not item.startswith("."))
-        for item in names:
-            yield from inputs(os.path.join(path, item))
+        for item in (os.path.join(path, name) for name in names):
+            if not os.path.isdir(item):
+                yield from inputs(item)
         return
+    if path == "-" and sys.stdin.closed:
+        raise UsageError("standard input can be read once only")
     try:
         with nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb") as file:
             data = file.read()

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from agent_queue.core import lifecycle
 from agent_queue.core.errors import AqError, BusyError, UsageError
-from agent_queue.core.job import FINAL, JobId, Stage
+from agent_queue.core.job import FINAL, JobId, Stage, bad_id
 from agent_queue.core.lifecycle import Job, Move
 from agent_queue.core.outcome import StopReason
 from agent_queue.flow.recover import settle_alone
@@ -30,13 +30,14 @@ def named(queue: Queue, name: str) -> JobId:
     Raises:
         UsageError: no job, or several.
     """
-    if queue.job(JobId(name)) is not None:
+    if bad_id(name) is None and queue.job(JobId(name)) is not None:
         return JobId(name)
-    found = sorted({job for stage in Stage for job in queue.ids(stage) if name.casefold() in job.casefold()})
+    part = name.casefold()
+    found = sorted({job for stage in Stage for job in queue.ids(stage) if part and part in job.casefold()})
     if len(found) == 1:
         return found[0]
     if not found:
-        raise UsageError(f"no job is called {name}", hint="`aq status` lists them")
+        raise UsageError(f"no job is called {name or 'nothing at all'}", hint="`aq status` lists them")
     shown = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
     raise UsageError(f"{name} could be {len(found)} jobs: {shown}", hint="give more of the id")
 
