@@ -121,4 +121,5 @@ waiting = st.builds(
     soft=st.booleans(),
     next_eligible=st.sampled_from([0.0, 0.0, 99.0, 100.0, 101.0]),
     fallback=st.sampled_from([(), (), ("codex",), ("claude", "codex")]),
+    profile=st.sampled_from(["", "", "qa"]),
 )

@@ -19,6 +19,7 @@ rooms = st.fixed_dictionaries(
         "slots": st.integers(-1, 5),
         "held": st.sets(st.sampled_from("abcd"), max_size=1),
         "closed": st.dictionaries(st.sampled_from(["claude", "codex", "*"]), st.just("parked"), max_size=2),
+        "profiles": st.dictionaries(st.just("qa"), st.just("its budget of the day is used up"), max_size=1),
         "met": st.sets(st.sampled_from(["dep-1", "dep-2"])),
         "refused": st.sets(st.integers(0, 40).map(lambda number: f"job-{number}"), max_size=3),
     }
@@ -41,6 +42,7 @@ def blocked(one: Waiting, facts: dict[str, Any]) -> bool:
         one.next_eligible > NOW
         or "*" in facts["closed"]
         or (one.engines and {*one.engines, *one.fallback} <= facts["closed"].keys())
+        or one.profile in facts["profiles"]
         or (set(one.deps) - facts["met"] and not one.soft)
         or set(one.locks) & facts["held"]
         or one.id in facts["refused"]
@@ -137,6 +139,7 @@ def test_a_long_queue_is_read_no_further_than_the_last_free_slot() -> None:
         (job(fallback=("pi",)), {"closed": {"pi": "limit"}}, None),
         (job(engines=("claude",)), {"closed": {"*": "paused"}}, "claude: paused"),
         (job(), {"closed": {"*": "paused"}}, "engine: paused"),
+        (job(profile="qa"), {"profiles": {"qa": "used up"}}, "used up"),
         (job(deps=("a", "b")), {"met": {"a"}}, "waiting for b (inbox)"),
         (job(deps=("a", "b"), soft=True), {}, None),
         (job(locks=("b", "a")), {"held": {"b", "a"}}, "lock a is in use"),
