@@ -1,5 +1,6 @@
 """The queue in folders, on a real disk: the contract, and what only folders have."""
 
+import errno
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from agent_queue.core.board import Changes, FileChange
-from agent_queue.core.errors import AqError
+from agent_queue.core.errors import AqError, StorageError
 from agent_queue.core.job import JobId, Stage
 from agent_queue.core.lifecycle import Job, begin
 from agent_queue.core.manifest import Manifest
@@ -368,3 +369,33 @@ def test_files_are_private(layout: Layout) -> None:
     assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
     assert {mode for path, mode in modes.items() if path.is_file()} == {0o600}
     assert list(Path(layout.scratch).iterdir()) == []
+
+
+@pytest.mark.parametrize("change", ["finish", "archive", "replace", "create"])
+def test_a_disk_that_takes_no_more_is_told_as_such(layout: Layout, change: str) -> None:
+    """Those who go on past an error of one job stop at this one, and so must know it."""
+    view(layout).create([(JobId("a"), text()), (JobId("b"), text())])
+    found = view(layout).job(JobId("a"))
+    assert found is not None
+    view(layout).note(JobId("a"), begin(found).entry())
+    view(layout).run_folder(JobId("a"), 1).write("prompt.md", b"x")
+    moved = Job(id=JobId("a"), stage=Stage.INBOX, past=view(layout).past(JobId("a")))
+    queue = FolderQueue(layout, Disk(layout.scratch, calls=Full()), MachineClock(), Meaning())
+    made: dict[str, Callable[[], object]] = {
+        "finish": lambda: queue.finish(moved),
+        "archive": lambda: queue.archive(JobId("a"), "20260301-120000"),
+        "replace": lambda: queue.replace(JobId("b"), text(), "20260301-120000"),
+        "create": lambda: queue.create([(JobId("c"), text())]),
+    }
+    with pytest.raises(StorageError, match="No space left on device"):
+        made[change]()
+
+
+class Full(Calls):
+    """The system's calls on a full disk."""
+
+    def __init__(self) -> None:
+        self.rename_noreplace = self.replace = self.mkdir = self.write = self._full
+
+    def _full(self, *_: object) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

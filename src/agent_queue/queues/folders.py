@@ -12,6 +12,7 @@ from agent_queue.core.manifest import JobFile, parse
 from agent_queue.core.meaning import Meaning
 from agent_queue.core.names import Names
 from agent_queue.ports import Changes, Clock, FileChange, Invalid
+from agent_queue.queues import archive
 from agent_queue.queues.inbox import Inbox
 from agent_queue.queues.runs import FileRunFolder
 from agent_queue.queues.said import everything
@@ -156,10 +157,8 @@ class FolderQueue:
         path = self._layout.job(Stage.INBOX, job)
         if not os.path.lexists(path):
             return False
-        kept = self._free_in_archive(label, f"{job}{SUFFIX}")
         try:
-            self._disk.folder(os.path.dirname(kept))
-            self._disk.supplant(path, data, kept)
+            archive.supplant(self._layout, self._disk, job, path, data, label)
         except OSError as error:
             raise storage_error(error, path) from error
         self._learn([job])
@@ -198,16 +197,24 @@ class FolderQueue:
         past = job.past
         if past.stage is None or past.origin is None:
             return False
-        source, target = self._layout.job(past.origin, job.id), self._layout.job(past.stage, job.id)
-        self._disk.sync_file(self._layout.journal(job.id))  # whoever announced the move may have died before the flush
+        try:
+            if not self._finish(job.id, past.origin, past.stage):
+                return False
+        except OSError as error:
+            raise storage_error(error, self._layout.root) from error
+        self.note(job.id, {"event": "moved", "seq": past.seq}, durable=False)
+        self._inbox.finished(job.id, past.origin, past.stage)
+        return True
+
+    def _finish(self, job: JobId, origin: Stage, stage: Stage) -> bool:
+        source, target = self._layout.job(origin, job), self._layout.job(stage, job)
+        self._disk.sync_file(self._layout.journal(job))  # whoever announced the move may have died before the flush
         if os.path.lexists(target) and os.path.lexists(source) and os.path.samefile(source, target):
             self._disk.remove(source)  # a link without its unlink, where the system cannot rename safely
         elif not self._disk.move(source, target):
             return False
-        self._disk.sync_folder(self._layout.stage(past.stage))
-        self._disk.sync_folder(self._layout.stage(past.origin))
-        self.note(job.id, {"event": "moved", "seq": past.seq}, durable=False)
-        self._inbox.finished(job.id, past.origin, past.stage)
+        self._disk.sync_folder(self._layout.stage(stage))
+        self._disk.sync_folder(self._layout.stage(origin))
         return True
 
     def _rename(self, move: Move) -> bool:
@@ -233,18 +240,9 @@ class FolderQueue:
 
         Call it while holding that lock. Job file and journal stay: keys and dependencies still hold.
         """
-        source = f"{self._layout.root}/runs/{job}"
-        moved = os.path.isdir(source)
-        if moved:
-            target = self._free_in_archive(label, job)
-            self._disk.folder(os.path.dirname(target))
-            self._disk.relocate(source, target)
-        self._disk.remove(self._layout.job_lock(job))
+        try:
+            moved = archive.put_away(self._layout, self._disk, job, label)
+            self._disk.remove(self._layout.job_lock(job))
+        except OSError as error:
+            raise storage_error(error, self._layout.root) from error
         return moved
-
-    def _free_in_archive(self, label: str, name: str) -> str:
-        """Where nothing lies yet: a label may be no finer than a second, in which a job can be put away twice."""
-        above, number = f"{self._layout.root}/archive/{label}", 1
-        while os.path.lexists(found := f"{above}/{name}" if number == 1 else f"{above}-{number}/{name}"):
-            number += 1
-        return found
