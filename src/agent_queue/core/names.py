@@ -59,8 +59,9 @@ class Names:
 
     def _ask(self) -> None:
         if not self._asked:
-            self._asked = True
-            for said in sorted(self._read()):
+            found = sorted(self._read())
+            self._asked = True  # not before: files that could not be read this time are asked for again
+            for said in found:
                 self._take(said.job, said.key, said.deps)
 
     def _take(self, job: JobId, key: str, deps: tuple[str, ...]) -> None:
