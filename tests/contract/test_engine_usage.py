@@ -14,7 +14,7 @@ import yaml
 from agent_queue.core.outcome import Exit
 from agent_queue.core.prices import Price
 from agent_queue.engines.claude import Claude
-from agent_queue.engines.codex import Codex
+from agent_queue.engines.codex import Codex, Rollout
 from agent_queue.engines.copilot import Copilot
 from agent_queue.engines.gemini import Gemini
 from agent_queue.engines.opencode import OpenCode
@@ -324,6 +324,14 @@ def test_a_conversations_name_leads_to_no_other_folder() -> None:
         looked.clear()
         reading.side_files(["/x/{session}.jsonl"], look)
         assert looked == expected
+
+
+@pytest.mark.parametrize("told", [5, "many", [1], {"input_tokens": "x"}, None])
+def test_running_totals_that_are_none_are_passed_over(told: object) -> None:
+    payload = {"type": "token_count", "info": {"total_token_usage": told}}
+    rollout = Rollout()
+    rollout.read(json.dumps({"type": "event_msg", "payload": payload}).encode())
+    assert list(rollout.calls) == []
 
 
 def test_the_assignment_s_resumed_session_is_looked_for() -> None:

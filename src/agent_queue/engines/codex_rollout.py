@@ -58,7 +58,8 @@ class Rollout:
         elif kind == "turn_context":
             self.model = identifier(payload, "model") or self.model
         elif kind == "token_count":
-            self._now = get(payload, "info", "total_token_usage") or self._now
+            told = get(payload, "info", "total_token_usage")
+            self._now = told if isinstance(told, dict) else self._now
             self.subscribed |= bool(words(payload, "rate_limits", "plan_type"))
         elif words(payload, "type").endswith("_output"):
             self.asking = True
