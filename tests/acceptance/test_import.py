@@ -95,6 +95,14 @@ def test_jobs_come_over_by_stage_with_their_past_and_the_old_queue_stays(aq: Aq,
     assert (rows["in-failed"]["attempts"], rows["in-failed"]["tracker_echoed"]) == (2, "wont_fix")
 
 
+def test_a_file_among_the_journals_that_is_none_is_left_alone(aq: Aq, old: Old, new: Path) -> None:
+    """A file manager leaves its own where it showed a folder."""
+    aq("init")
+    (new / "journal" / ".DS_Store").write_bytes(b"\0")
+    old.job("inbox", "a")
+    assert "imported 1 in inbox" in aq("import", old.root).out
+
+
 def test_what_came_over_runs_and_is_moved_like_any_job(aq: Aq, old: Old, new: Path) -> None:
     old.job("inbox", "waits", "verify: [ -f work.txt ]")
     old.job("building", "was-running")

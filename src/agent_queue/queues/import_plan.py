@@ -72,7 +72,7 @@ def taken(layout: Layout) -> Taken:
     for stage in Stage:
         lying |= {name.removesuffix(SUFFIX) for name in _names(layout.stage(stage)) if name.endswith(SUFFIX)}
     found.names = {name.casefold() for name in lying}
-    for name in _names(f"{layout.root}/journal"):
+    for name in (name for name in _names(f"{layout.root}/journal") if name.endswith(".jsonl")):
         job = JobId(name.removesuffix(".jsonl"))
         found.names.add(job.casefold())
         with open(layout.journal(job), "rb") as file:
