@@ -39,6 +39,7 @@ class Screen(NamedTuple):
             return text
         if columns(text) <= width:
             return text
+        text = text[: 4 * width]  # at most so many characters are looked at one by one
         while text and columns(text) > width - 3:
             text = text[:-1]
         return text + "..."
@@ -115,8 +116,8 @@ def dollars(cost: float) -> str:
 
 def home(path: str) -> str:
     """A path with the person's home as `~`."""
-    here = os.path.expanduser("~")
-    return f"~{path[len(here) :]}" if path == here or path.startswith(here.rstrip("/") + "/") else path
+    here = os.path.expanduser("~").rstrip("/")
+    return f"~{path[len(here) :]}" if here and f"{path}/".startswith(f"{here}/") else path
 
 
 EVENTS = {
