@@ -135,3 +135,26 @@ def test_a_table_is_seen_however_it_is_written(aq: Aq, queue: Path, text: str) -
     (queue / "config.toml").write_text(text)
     (lane,) = aq("status", "--json").json()["lanes"]
     assert "disk space free" in lane["reason"]
+
+
+def test_what_doctor_says_to_type_can_be_typed_whatever_the_folder_is_called(aq: Aq) -> None:
+    root = aq.cwd / "my 'queue' $HOME"
+    aq.env["AGENT_QUEUE_ROOT"] = str(root)
+    aq("init")
+    root.chmod(0o755)
+    (root / "runs" / "gone").mkdir()
+    left = root / ".aq" / "tmp" / "999999999-1"
+    left.write_text("x")
+    for _ in range(3):
+        found = aq("doctor", "--json", check=None).json()["findings"]
+        for one in found:
+            if one["level"] != "ok" and one["fix"].startswith(("chmod ", "rm ")):
+                subprocess.run(["/bin/sh", "-c", one["fix"]], check=True, cwd=aq.cwd)
+    assert root.stat().st_mode & 0o777 == 0o700
+    assert not (root / "runs" / "gone").exists()
+    assert not left.exists()
+    (root / "shipped").rmdir()
+    (fix,) = (one["fix"] for one in aq("doctor", "--json", check=None).json()["findings"]
+              if one["fix"].startswith("mkdir "))  # fmt: skip
+    subprocess.run(["/bin/sh", "-c", fix], check=True, cwd=aq.cwd)
+    assert (root / "shipped").is_dir()

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from shlex import quote
 from typing import Any
 
 from agent_queue.core.capabilities import version
@@ -79,7 +80,8 @@ def _place(facts: Facts) -> Iterator[Finding]:
     if not facts["is_queue"]:
         yield Finding("queue", Level.FAIL, f"no queue at {root}", "aq init, or name another with --root")
     elif missing:
-        yield Finding("queue", Level.FAIL, f"folders are missing: {some(missing)}", f"mkdir -p {' '.join(missing)}")
+        fix = f"mkdir -p {' '.join(map(quote, missing))}"
+        yield Finding("queue", Level.FAIL, f"folders are missing: {some(missing)}", fix)
     else:
         yield from _permissions(facts)
     kind = facts["file_system"] or "a file system of unknown kind"
@@ -97,10 +99,10 @@ def _place(facts: Facts) -> Iterator[Finding]:
 def _permissions(facts: Facts) -> Iterator[Finding]:
     root = facts["root"]
     if not facts["mine"]:
-        yield Finding("queue", Level.FAIL, f"{root} belongs to another user", f"chown -R $(id -un) {root}")
+        yield Finding("queue", Level.FAIL, f"{root} belongs to another user", f"chown -R $(id -un) {quote(root)}")
     elif facts["mode"] & 0o077:
         text = f"{root} can be read by others (mode {facts['mode']:o}): prompts and logs may hold secrets"
-        yield Finding("queue", Level.WARN, text, f"chmod 700 {root}")
+        yield Finding("queue", Level.WARN, text, f"chmod 700 {quote(root)}")
     else:
         yield Finding("queue", Level.OK, f"{root}, for you alone")
 
@@ -183,9 +185,9 @@ def _contents(facts: Facts) -> Iterator[Finding]:
     if facts["stale"]:
         text = f"{len(facts['stale'])} left-over file{'s' if len(facts['stale']) > 1 else ''} in .aq/tmp"
         fix = (
-            f"rm {facts['stale'][0]}"
+            f"rm {quote(facts['stale'][0])}"
             if len(facts["stale"]) == 1
-            else f"find {facts['root']}/.aq/tmp -type f -mmin +60 -delete"
+            else f"find {quote(facts['root'] + '/.aq/tmp')} -type f -mmin +60 -delete"
         )
         yield Finding("queue", Level.WARN, text, fix)
     if facts["idle_locks"] > MANY_LOCKS:
