@@ -1,5 +1,6 @@
 """Dependencies: met or not, and never in a circle."""
 
+import time
 from itertools import pairwise
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_queue.core.choices import DepsMode
-from agent_queue.core.dependencies import circle, edges_of, unmet
+from agent_queue.core.dependencies import circle, circles, edges_of, unmet
 from agent_queue.core.job import JobId, Stage
 
 JOBS = [JobId(f"j{number}") for number in range(8)]
@@ -34,6 +35,29 @@ def test_a_circle_is_a_real_way_back_and_is_found_exactly_when_there_is_one(
     if way:
         assert way[0] == way[-1] == start
         assert all(after in needs[before] for before, after in pairwise(way))
+
+
+@given(graphs)
+def test_every_job_of_a_circle_and_no_other_is_among_them(needs: dict[JobId, tuple[JobId, ...]]) -> None:
+    named = {job: job for job in needs}.get
+    inner = {job: tuple(one for one in wanted if one in needs) for job, wanted in needs.items()}
+    found = circles(needs, lambda name: named(JobId(name)))
+    assert set(found) == {job for job in needs if job in reachable(inner, job)}
+    for job, way in found.items():
+        assert way[0] == way[-1] == job
+        assert all(after in needs[before] for before, after in pairwise(way))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_thousands_that_wait_for_a_circle_or_that_it_waits_for_take_no_time(turned: bool) -> None:
+    line = [JobId(f"j{number}") for number in range(5000)]
+    needs: dict[JobId, tuple[str, ...]] = {after: (before,) for before, after in pairwise(line)}
+    needs |= {line[0]: ()} if turned else {line[0]: (line[1],)}
+    needs |= {line[-1]: (line[-2], "last"), JobId("last"): (line[-1],)} if turned else {}
+    began = time.monotonic()
+    found = circles(needs, JobId)
+    assert set(found) == ({line[-1], "last"} if turned else {line[0], line[1]})
+    assert time.monotonic() - began < 5
 
 
 def reachable(needs: dict[JobId, tuple[JobId, ...]], start: JobId) -> set[JobId]:

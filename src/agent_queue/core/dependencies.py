@@ -40,23 +40,38 @@ def edges_of(needs: Mapping[JobId, tuple[str, ...]], named: Callable[[str], JobI
 
 
 def circles(needs: Mapping[JobId, tuple[str, ...]], named: Callable[[str], JobId | None]) -> dict[JobId, list[JobId]]:
-    """The jobs that wait for themselves, each with a way back to itself. Linear in the number of jobs and needs."""
-    edges = {job: [found for found in edges_of(needs, named)(job) if found in needs] for job in needs}
-    free = [job for job in edges if not edges[job]]
-    open_ends = {job: len(set(needed)) for job, needed in edges.items()}
-    needed_by: dict[JobId, list[JobId]] = {}
-    for job, needed in edges.items():
-        for one in set(needed):
-            needed_by.setdefault(one, []).append(job)
-    while free:  # whoever needs nothing that is left is in no circle
-        done = free.pop()
-        del edges[done]
-        for job in needed_by.get(done, ()):
-            open_ends[job] -= 1
-            if not open_ends[job]:
-                free.append(job)
-    ways = {job: circle(job, lambda at: (one for one in edges[at] if one in edges)) for job in edges}
+    """The jobs that wait for themselves, each with a way back to itself.
+
+    Who only waits for a circle, or is only waited for, costs no more than a look.
+    """
+    edges = {job: {found for found in edges_of(needs, named)(job) if found in needs} for job in needs}
+    waiting = _endless(edges)
+    needed = _endless(_turned(waiting))
+    ways = {job: circle(job, lambda at: sorted(waiting[at] & needed.keys())) for job in edges if job in needed}
     return {job: way for job, way in ways.items() if way}
+
+
+def _endless(edges: Mapping[JobId, set[JobId]]) -> dict[JobId, set[JobId]]:
+    """The jobs from which one can go on for ever, each with those of them that it leads to."""
+    left, before = {job: set(after) for job, after in edges.items()}, _turned(edges)
+    ends = [job for job, after in left.items() if not after]
+    while ends:
+        end = ends.pop()
+        del left[end]
+        for job in before[end]:
+            left[job].discard(end)
+            if not left[job]:
+                ends.append(job)
+    return left
+
+
+def _turned(edges: Mapping[JobId, set[JobId]]) -> dict[JobId, set[JobId]]:
+    """Every edge the other way round."""
+    turned: dict[JobId, set[JobId]] = {job: set() for job in edges}
+    for job, after in edges.items():
+        for one in after:
+            turned[one].add(job)
+    return turned
 
 
 def circular(way: list[JobId]) -> str:
