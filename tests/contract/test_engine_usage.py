@@ -329,8 +329,7 @@ def test_a_conversations_name_leads_to_no_other_folder() -> None:
 @pytest.mark.parametrize("told", [5, "many", [1], {"input_tokens": "x"}, None])
 def test_running_totals_that_are_none_are_passed_over(told: object) -> None:
     payload = {"type": "token_count", "info": {"total_token_usage": told}}
-    rollout = Rollout()
-    rollout.read(json.dumps({"type": "event_msg", "payload": payload}).encode())
+    rollout = Rollout(json.dumps({"type": "event_msg", "payload": payload}).encode())
     assert list(rollout.calls) == []
 
 
