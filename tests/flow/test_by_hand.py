@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent_queue.core.job import Stage
+from agent_queue.core.job import JobId, Stage
 from agent_queue.testing.processes import Script
 
 from .world import World
@@ -32,6 +32,25 @@ def test_a_running_job_that_is_dragged_away_is_stopped(world: World, target: Sta
     expected = Stage.SHIPPED if target is Stage.TESTING else target
     assert (world.stage(), len(world.starts())) == (expected, 1)
     assert world.past().stage is expected
+
+
+@pytest.mark.parametrize("target", [*OTHERS, None])
+def test_the_work_of_an_adopted_run_that_is_taken_away_is_saved(world: World, target: Stage | None) -> None:
+    world.add()
+    world.will("a", Script(after_s=1000, stop_code=0), Script(after_s=20))
+    world.signal(10, "SIGHUP")
+    world.supervise(once=False)
+    if target is None:
+        world.at(10, lambda: world.machine.remove(Stage.BUILDING, "a.md"))
+    else:
+        world.at(10, lambda: world.machine.move("a.md", Stage.BUILDING, target))
+    world.supervise()
+    ended = [entry for entry in world.queue.history(JobId("a")) if entry["event"] == "ended"]
+    assert ended[0]["stop"] == "by_hand"
+    assert ended[0]["wip_commit"]
+    assert world.lies_free("a")
+    if target not in (None, Stage.INBOX):
+        assert world.stage() is target
 
 
 def test_a_running_job_whose_file_is_deleted_leaves_nothing_behind(world: World) -> None:

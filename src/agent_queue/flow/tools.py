@@ -1,12 +1,12 @@
 """What every chapter of the story needs at hand: the ports, the settings, and what a run is made of."""
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from agent_queue.core.capabilities import Lookup
-from agent_queue.core.job import JobId
-from agent_queue.core.lifecycle import Job, Policy
+from agent_queue.core.job import JobId, Stage
+from agent_queue.core.lifecycle import Job, Kind, Policy
 from agent_queue.core.limits import Vitals
 from agent_queue.core.manifest import Manifest
 from agent_queue.core.settings import Settings
@@ -103,8 +103,10 @@ LOOK_S = 0.2
 def hold(run: Run, tools: Tools, path: str) -> Steps[None]:
     """Wait until the job's lock is ours, watching the process that holds it where one is known.
 
+    A run whose file a person took away meanwhile has work to save all the same.
+
     Raises:
-        Abandoned: meanwhile the job left its stage.
+        Abandoned: meanwhile the job left its stage in another way.
     """
     if run.lock is not None:
         return
@@ -114,9 +116,23 @@ def hold(run: Run, tools: Tools, path: str) -> Steps[None]:
         if run.lock is None:
             yield Watch("", LOOK_S)
     job = tools.queue.job(run.id)
-    if job is None or job.stage is not run.job.stage:
+    if job is not None and job.stage is run.job.stage:
+        run.job = job
+        return
+    run.job = _taken_away(run.job, tools)
+
+
+def _taken_away(job: Job, tools: Tools) -> Job:
+    """The job whose file a person took while its agent worked, as if it still lay there.
+
+    The journal tells it from one that another process has carried on: no move of ours led away, and no end is noted.
+    """
+    past = tools.queue.past(job.id)
+    told = (entry.get("event") for entry in tools.queue.history(job.id) if entry.get("run", past.run) == past.run)
+    here = past.stage is job.stage or past.kind == Kind.BY_HAND
+    if job.stage is not Stage.BUILDING or not here or past.run != job.past.run or "ended" in told:
         raise Abandoned
-    run.job = job
+    return replace(job, past=past)
 
 
 def policy_of(manifest: Manifest, settings: Settings) -> Policy:
