@@ -171,5 +171,5 @@ def test_without_textual_it_names_the_extra(aq: Aq, queue: Path, repo: Path) -> 
     os.close(ours)
     os.close(theirs)
     assert ran.returncode == 69
-    assert b"agent-queue[tui]" in ran.stderr
+    assert b"pip install '.[tui]'" in ran.stderr
     assert b"Traceback" not in ran.stderr

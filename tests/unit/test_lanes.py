@@ -175,7 +175,9 @@ def test_a_refused_log_in_counts_however_long_it_took() -> None:
     lane = OPEN
     for job in "abc":
         lane, _ = judged("claude", lane, Broke(kind=Failure.AUTH, reason="401"), ended(job, took_s=300), 3)
-    assert closed(lane, AT) is not None
+    shut = closed(lane, AT)
+    assert shut is not None
+    assert shut.reason == "its log-in is refused"
 
 
 def test_the_breaker_can_be_off() -> None:

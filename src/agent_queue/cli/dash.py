@@ -26,7 +26,7 @@ def command(root: str | None, *, seconds: float) -> None:
         click.echo("\n".join(status_lines(app.status(), Screen.here())))
         return
     if find_spec("textual") is None:
-        hint = "install agent-queue with its extra `tui`, e.g. pip install 'agent-queue[tui]'; `aq watch` needs nothing"
+        hint = "install its extra `tui`, in a clone of agent-queue: pip install '.[tui]'; `aq watch` needs nothing"
         raise UnavailableError("the panel needs Textual, which is not installed", hint=hint)
     from agent_queue.dash.panel import Panel
 

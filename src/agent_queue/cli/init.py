@@ -2,7 +2,7 @@
 
 import click
 
-from agent_queue.cli.options import emit, json_option
+from agent_queue.cli.options import chatter, emit, json_option
 from agent_queue.wiring import App
 
 
@@ -15,3 +15,5 @@ def command(root: str | None, *, as_json: bool) -> None:
     made = app.initialise()
     word = "made" if made else "is there already:"
     emit(as_json, {"root": app.layout.root, "made": made}, [f"{word} {app.layout.root}"])
+    if made:
+        chatter("next: `aq doctor` says what this machine lacks, `aq add FILE.md` puts a job in, `aq run` runs it")

@@ -4,11 +4,11 @@ from dataclasses import asdict
 
 import click
 
-from agent_queue.cli.options import emit, job_argument, json_option
+from agent_queue.cli.options import chatter, emit, job_argument, json_option
 from agent_queue.cli.screen import home
 from agent_queue.flow.requests import named
 from agent_queue.wiring import opened
-from agent_queue.wiring.delivery import merge
+from agent_queue.wiring.delivery import doubtful, merge
 
 SAID = {
     "fast-forward": "{into} went forward to {branch}: {count}",
@@ -32,6 +32,8 @@ def command(root: str | None, *, job: str, into: str | None, as_json: bool) -> N
     app = opened(root)
     found = named(app.queue, job)
     merged = merge(app, found, into)
+    if (doubt := doubtful(app, found)) and merged.how != "nothing":
+        chatter(f"note: {found} {doubt}")
     count = f"{len(merged.files)} file{'' if len(merged.files) == 1 else 's'}"
     lines = [SAID[merged.how].format(into=merged.into, branch=merged.branch, count=count)]
     if merged.how != "nothing":

@@ -29,6 +29,8 @@ def command(
     wait_s = seconds(patience) if patience else 0.0
     if wait_s is None:
         raise UsageError(f"--wait takes a time such as 10m, not '{patience}'")
+    if patience and not once:
+        raise UsageError("--wait says how long `aq run --once` waits; without --once it waits for ever")
     app = opened(root, lambda text: chatter(f"{time.strftime('%H:%M:%S')} {text}"))
     if engine is not None:
         engine_named(app, engine)

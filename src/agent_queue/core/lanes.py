@@ -28,11 +28,12 @@ class Cause(StrEnum):
     OVERLOAD = "overloaded"
     QUOTA = "quota used up"
     BROKEN = "its agents crash at once"
+    LOGIN = "its log-in is refused"
 
 
 PAUSES: dict[Cause, tuple[float, float]] = {
     Cause.RATE: (30.0, 900.0), Cause.OVERLOAD: (30.0, 900.0), Cause.QUOTA: (300.0, 3600.0),
-    Cause.BROKEN: (60.0, 3600.0),
+    Cause.BROKEN: (60.0, 3600.0), Cause.LOGIN: (60.0, 3600.0),
 }  # fmt: skip
 """The first pause where no reset is known, and the longest: each pause in a row is twice the one before."""
 
@@ -151,12 +152,13 @@ def _fast(broke: Broke, ended: Ended) -> bool:
 
 def _crashed(name: str, lane: Lane, broke: Broke, ended: Ended, breaker: int) -> tuple[Lane, Outcome]:
     crashed = (*(job for job in lane.crashed if job != ended.job), ended.job)[-MOST_CRASHED:]
+    cause = Cause.LOGIN if broke.kind is Failure.AUTH else Cause.BROKEN
     if breaker and len(lane.crashed) >= breaker:  # broken already: no further job is to fail for it
-        parked = replace(_parked(lane, Cause.BROKEN, ended), crashed=crashed)
+        parked = replace(_parked(lane, cause, ended), crashed=crashed)
         return parked, _held(name, parked, broke, ended)
     if not breaker or len(crashed) < breaker:
         return replace(lane, crashed=crashed), broke
-    return replace(_parked(lane, Cause.BROKEN, ended), crashed=crashed), broke
+    return replace(_parked(lane, cause, ended), crashed=crashed), broke
 
 
 def _parked(lane: Lane, cause: Cause, ended: Ended) -> Lane:
@@ -178,7 +180,7 @@ def _held(name: str, lane: Lane, broke: Broke, ended: Ended) -> Held:
 
 def passed_over(lane: Lane, now: float, waiting: Iterable[str]) -> frozenset[str]:
     """Jobs of a broken lane that let others try it first: perhaps it is they that are broken, and not the engine."""
-    if lane.cause is not Cause.BROKEN or closed(lane, now) is not None:
+    if lane.cause not in (Cause.BROKEN, Cause.LOGIN) or closed(lane, now) is not None:
         return frozenset()
     crashed = frozenset(lane.crashed)
     return crashed if any(job not in crashed for job in waiting) else frozenset()

@@ -226,7 +226,10 @@ class ClaudeReader(JsonReader):
             self.model = identifier({"model": next(iter(models))}, "model")
         text = words(event, "result")
         failed = get(event, "is_error") is True
-        shown = words(event, "subtype") if not text or text == self._last_text else text
+        subtype = words(event, "subtype")
+        shown = (
+            ("failed" if failed and subtype == "success" else subtype) if not text or text == self._last_text else text
+        )
         return said(EventKind.ERROR if failed else EventKind.RESULT, shown)
 
 

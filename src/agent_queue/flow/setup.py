@@ -32,15 +32,15 @@ def setup(run: Run, tools: Tools, folder: RunFolder, opened: Opened) -> Steps[Ou
     exit_ = tools.processes.exit(path)
     if exit_ is None:
         yield Deed(lambda: tools.processes.sweep(opened.marker))
-    stopped = tools.processes.stopped(folder.path)
+    stopped, see = tools.processes.stopped(folder.path), f"see `aq logs --setup {run.id}`"
     if stopped is not None:
         return of_stop(stopped, tools.clock.now())
     if tools.processes.stopped(path) is not None:
-        return Broke(kind=Failure.SETUP, reason="setup ran past workspace.setup_timeout; see `aq logs --setup`")
+        return Broke(kind=Failure.SETUP, reason=f"setup ran past workspace.setup_timeout; {see}")
     if exit_ is None:
         return Broke(kind=Failure.MACHINE, reason="the machine or the shim died under its setup")
     if not exit_.clean:
-        return Broke(kind=Failure.SETUP, reason=f"setup ended with {exit_}; see `aq logs --setup`")
+        return Broke(kind=Failure.SETUP, reason=f"setup ended with {exit_}; {see}")
     yield Deed(lambda: tools.workspaces.ready(place, lock))
     return None
 

@@ -136,4 +136,4 @@ def _judged(run: Run, tools: Tools, path: str) -> Outcome:
     assert exit_ is not None
     if exit_.clean:
         return Done()
-    return Broke(kind=Failure.VERIFY_FAILED, reason=f"verify ended with {exit_}; see `aq logs --verify`")
+    return Broke(kind=Failure.VERIFY_FAILED, reason=f"verify ended with {exit_}; see `aq logs --verify {run.id}`")

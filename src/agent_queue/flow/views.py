@@ -121,7 +121,7 @@ def doing(stage: Stage, work: "Work | None", *, supervised: bool, now: float) ->
     elif supervised:
         words = "verifying" if stage is Stage.REVIEW else "starting"
     else:
-        words = "to be verified, waiting for aq run" if stage is Stage.REVIEW else "left by a crash, waiting for aq run"
+        words = "to be verified, waiting for aq run" if stage is Stage.REVIEW else "crashed, waiting for aq run"
     limit = work["quiet_s"] if work else None
     life_at = work["life_at"] if work else None
     still_s = silent_s if silent_s is None or life_at is None else min(silent_s, max(now - life_at, 0.0))

@@ -159,7 +159,7 @@ class MachineWorkspaces:
         path = os.path.join(self._folder, job)
         worktree = path if os.path.isdir(path) else ""
         if not tip and not (live and worktree):
-            raise AqError(f"{job} has saved nothing on its branch yet", hint="`aq show` says how it stands")
+            raise AqError(f"{job} has saved nothing on its branch yet", hint=f"`aq show {job}` says how it stands")
         folder = worktree or (repository(os.path.expanduser(cwd)) if cwd else None)
         if folder is None:
             raise AqError(f"the repository of {job} is gone: {cwd}")

@@ -144,6 +144,8 @@ class App(Adapters):
             self.lanes.allowance = budgets.allowance(self)
             loop = Loop(self.tools, beside, slots, once=once, wait_s=wait_s, only_engine=engine)
             manager.ready()
+            if not once:
+                self.tell(f"supervising {self.layout.root}, {slots} at a time; Ctrl-C ends it, `aq status` shows it")
             report = loop.run()
             manager.stopping()
             beside.flush()

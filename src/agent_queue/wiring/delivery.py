@@ -41,7 +41,7 @@ def resting(app: "App", job: JobId) -> Iterator[Resting]:
         branch, folder = found.past.state.get("wip_branch"), cwd(app.queue, found)
         if not branch:
             why = "worked outside of git" if found.past.run else "has not run yet"
-            raise AqError(f"{job} {why}: it has no branch", hint="`aq show` says how it stands")
+            raise AqError(f"{job} {why}: it has no branch", hint=f"`aq show {job}` says how it stands")
         top = repository(os.path.expanduser(folder)) if folder else None
         if top is None:
             raise AqError(f"the repository of {job} is gone: {folder}")
@@ -61,6 +61,19 @@ def merge(app: "App", job: JobId, into: str | None) -> "Merged":
         if merged.how is not merging.How.NOTHING:
             app.queue.note(job, {"event": "merged", "branch": name, "commit": merged.after})
         return merged
+
+
+def doubtful(app: "App", job: JobId) -> str:
+    """What nobody has said is good, in words: work that failed, or that waits for a person; '' for other work."""
+    found = app.queue.job(job)
+    match found.stage if found is not None else None:
+        case Stage.FAILED:
+            assert found is not None
+            return f"failed ({found.past.state.get('result')})"
+        case Stage.REVIEW | Stage.INBOX:
+            return "was not reviewed"
+        case _:
+            return ""
 
 
 def push(
