@@ -20,8 +20,8 @@ demo: .venv/ready ## see it work: a queue, a repository and five jobs in a tempo
 test: .venv/ready ## all tests but those that need real agent programs
 	@$(PYTEST) --numprocesses $(WORKERS) --dist loadgroup --ignore tests/engines $(ARGS)
 
-test-engines: HANGS_AFTER = 600
-test-engines: .venv/ready ## the adapters against the real agent programs, which it fetches from npm
+test-engines: HANGS_AFTER = 1200
+test-engines: .venv/ready ## the adapters against the real agent programs, which it fetches from npm and PyPI
 	@$(PYTEST) $(if $(findstring tests/,$(ARGS)),,tests/engines) $(ARGS)
 
 test-redmine: HANGS_AFTER = 600

@@ -1,4 +1,4 @@
-"""Puts an agent program of a pinned version into a folder of the user's cache, once."""
+"""Puts an agent program of a pinned version into a folder of the user's cache, once: from npm or from PyPI."""
 
 import fcntl
 import os
@@ -19,13 +19,18 @@ if os.path.exists(CERTIFICATES):  # node has a list of its own, and does not kno
     ENVIRONMENT.setdefault("NODE_EXTRA_CA_CERTS", CERTIFICATES)
 CACHE = Path(ENVIRONMENT.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "agent-queue-tests" / "engines"
 
+HOME = Path(ENVIRONMENT.get("HOME", "/"))
+
 UNREACHABLE = frozenset(
     ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH",
      "ERR_SOCKET_TIMEOUT", "SELF_SIGNED_CERT_IN_CHAIN", "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
      "UNABLE_TO_VERIFY_LEAF_SIGNATURE", "DEPTH_ZERO_SELF_SIGNED_CERT")
 )  # fmt: skip
 """The codes with which npm says that it could not talk to its registry, or not to one that it may trust."""
-LONGEST_S = 600
+NO_INDEX = ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ReadTimeoutError", "SSLError",
+            "ProxyError", "Failed to fetch", "dns error")  # fmt: skip
+"""With these words pip and uv say the same of theirs."""
+LONGEST_S = 900
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,52 @@ class Package:
     @property
     def folder(self) -> Path:
         return CACHE / f"{self.program}-{self.version}-{sys.platform}-{platform.machine()}"
+
+
+@dataclass(frozen=True)
+class PythonPackage(Package):
+    """One that PyPI has, and what it lacks of its own."""
+
+    python: str = "3.12"
+    with_: tuple[str, ...] = ()
+
+
+def installed_from_pypi(package: PythonPackage) -> Path:
+    """The folder that holds the program, in an environment of its own. Skips the test where it cannot be had."""
+    folder, python = package.folder, interpreter(package.python)
+    if python is None:
+        pytest.skip(f"{package.program} needs Python {package.python} with venv and pip, and this machine has none")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "complete").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            fetch_from_pypi(package, python, folder)
+            (folder / "complete").touch()
+    return folder / "bin"
+
+
+def interpreter(version: str) -> str | None:
+    """One that starts: a version manager may have a name on PATH with nothing behind it."""
+    named = [shutil.which(f"python{version}"), *map(str, HOME.glob(f".pyenv/versions/{version}.*/bin/python"))]
+    asks = ("-c", "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2])")
+    for one in filter(None, named):
+        said = subprocess.run([one, *asks], env=ENVIRONMENT, capture_output=True, text=True, timeout=60).stdout
+        if said.strip() == version:
+            return one
+    return None
+
+
+def fetch_from_pypi(package: PythonPackage, python: str, folder: Path) -> None:
+    wanted = [f"{package.name}=={package.version}", *package.with_]
+    uv = shutil.which("uv")
+    install = [uv, "pip", "install", "--python", f"{folder}/bin/python"] if uv else [f"{folder}/bin/pip", "install"]
+    for command in ([python, "-m", "venv", str(folder)], [*install, "--quiet", *wanted]):
+        done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=LONGEST_S)
+        if done.returncode:
+            if any(word in done.stderr for word in NO_INDEX):
+                pytest.skip(f"PyPI cannot be reached, so {package.program} cannot be fetched")
+            pytest.fail(f"{wanted[0]} could not be installed:\n{done.stderr[-3000:]}", pytrace=False)
 
 
 def installed(package: Package) -> Path:

@@ -6,8 +6,8 @@ Anthropic Messages, OpenAI Responses and Chat Completions, Gemini generateConten
     http://127.0.0.1:PORT/s/MODE[@FROM[-TO]]/RUN/__truth    what it was asked and what it charged, as JSON
 
 The script of a conversation: say a word and write hello.txt; copy that with the shell; say FINAL. A mode holds from the
-run's main call FROM to TO (default: for all); the others follow the script. A request that offers no tools is a side
-request (a title, a probe): it gets a short answer and is counted apart.
+run's main call FROM to TO (default: for all); the others follow the script. A request that offers no tools nor asks for
+edits in another form is a side request (a title, a probe): it gets a short answer and is counted apart.
 
     ok            the script
     tool_sleep    the shell step leaves a process behind, and then sleeps for ever
@@ -49,9 +49,14 @@ TASK = "Write hello.txt, then copy it."
 FOR_A_HELPER = {
     "description": "write and copy hello.txt", "prompt": TASK, "message": TASK, "mode": "sync", "name": "writer",
     "subagent_type": "general-purpose", "agent_type": "general-purpose", "agent_name": "generalist",
+    "security_risk": "LOW",
 }  # fmt: skip
 HELPERS = ("Agent", "task", "agent", "multi_agent_v1.spawn_agent", "invoke_agent")
 WAIT = "multi_agent_v1.wait_agent"
+SUBMIT = "COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"
+"""A program without a word for it is told by a command that the work is done."""
+BLOCKS, BLOCK = "SEARCH/REPLACE", f"{INTRO}\n\nhello.txt\n```\n<<<<<<< SEARCH\n=======\n{HELLO}\n>>>>>>> REPLACE\n```\n"
+"""A program without tools has files written by an answer of this form."""
 HELPER_BEGUN = re.compile(r"agent_id\W+([0-9a-f-]{36})")
 CODE_MODE = "exec"
 FULL = 960_000
@@ -78,20 +83,21 @@ def step(messages: list[Json]) -> int:
     return steps
 
 
-def next_turn(mode: str, tools: dict[str, Json | None], steps: int, heard: str, *, first: bool) -> Turn:
-    """The script; `heard` is the last thing that the model was told, as JSON.
-
-    Files are written with a tool for that where there is one that takes relative paths.
-    """
+def next_turn(mode: str, dialect: Dialect, body: Json, *, first: bool) -> Turn:
+    """The script. Files are written with a tool for that where there is one that takes relative paths."""
+    tools, messages, told = dialect.tools(body), body[dialect.messages], json.dumps(body)
+    steps, shell = step(messages), next((name for name in SHELLS if name in tools), "")
     if mode == "slow":
         return Turn("word " * SLOW_WORDS)
-    if steps > 1 or not tools:
-        return Turn(FINAL)
+    if not tools:
+        return Turn(BLOCK if BLOCKS in told else FINAL)
+    if steps > 1:
+        return Turn(FINAL, shell, {"command": f"echo {SUBMIT}"}) if SUBMIT in told and shell else Turn(FINAL)
     helper = next((name for name in HELPERS if name in tools), "") if mode.startswith("helper") and first else ""
     if helper:
         kind = {"subagent_type": "general"} if helper == "task" else {}
         return Turn(INTRO, helper, fitting(tools[helper] or {}, {**FOR_A_HELPER, **kind}))
-    begun = HELPER_BEGUN.search(heard)
+    begun = HELPER_BEGUN.search(json.dumps(messages[-1:]))
     if begun and WAIT in tools:
         return Turn("", WAIT, {"targets": [begun[1]], "timeout_ms": 60_000})
     writer = next((name for name in WRITERS if name in tools), "")
@@ -99,9 +105,9 @@ def next_turn(mode: str, tools: dict[str, Json | None], steps: int, heard: str, 
         paths = dict.fromkeys(("file_path", "filePath", "path"), "hello.txt")
         return Turn(INTRO, writer, fitting(tools[writer] or {}, {**paths, "content": HELLO, "file_text": HELLO}))
     command = f"printf %s '{HELLO}' > hello.txt" if steps == 0 else SLEEP if mode.endswith("_sleep") else COPY
-    shell = next((name for name in SHELLS if name in tools), "")
     if shell:
-        given = {"command": command, "cmd": command, "yield_time_ms": 30_000, "description": "a step of the script"}
+        given = {"command": command, "cmd": command, "yield_time_ms": 30_000, "description": "a step of the script",
+                 "security_risk": "LOW"}  # fmt: skip
         return Turn(INTRO, shell, fitting(tools[shell] or {}, given))
     source = json.dumps({"cmd": command, "yield_time_ms": 30_000})
     return Turn(INTRO, CODE_MODE, f"text(await tools.exec_command({source}))")
@@ -162,16 +168,15 @@ class Handler(BaseHTTPRequestHandler):
             return
         (at, dialect), run = routes[0], self.server.run_of(found[4])
         tools = dialect.tools(body)
-        call = self.server.record(run, "main" if tools else "side", body, path=found[5])
+        main = bool(tools) or BLOCKS in json.dumps(body)
+        call = self.server.record(run, "main" if main else "side", body, path=found[5])
         first, last = int(found[2] or 1), int(found[3] or sys.maxsize)
-        call["mode"] = found[1] if tools and first <= call["number"] <= last else "ok"
+        call["mode"] = found[1] if main and first <= call["number"] <= last else "ok"
         model = body.get("model") or at[1]
         stream = bool(body.get("stream")) or ":stream" in found[5]
         call.update(model=model, stream=stream)
         try:
-            messages = body[dialect.messages]
-            heard = json.dumps(messages[-1:])
-            turn = next_turn(call["mode"], tools, step(messages), heard, first=call["number"] == 1)
+            turn = next_turn(call["mode"], dialect, body, first=call["number"] == 1)
             self._answer(dialect, run, call, turn)
         except ConnectionError:
             call["outcome"], self.close_connection = "client gone", True
