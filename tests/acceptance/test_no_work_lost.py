@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -157,3 +158,29 @@ def test_an_agent_that_throws_things_away(
     assert jobs.stage(job) == "review", ran.err + ran.out
     assert git(repo, "symbolic-ref", "HEAD") == "refs/heads/main"
     assert git(queue / "work" / job, "symbolic-ref", "HEAD") == f"refs/heads/aq/wip/{job}"
+
+
+def test_what_is_not_on_the_branch_is_named_kept_and_put_back(aq: Aq, jobs: Jobs, git: Git, repo: Path) -> None:
+    """A repository that the agent begins in its worktree, a secret, what git ignores; then the worktree is deleted."""
+    (repo / ".gitignore").write_text("*.log\n")
+    git(repo, "add", "-A")
+    git(repo, "commit", "-q", "-m", "ignore")
+    first = (
+        "git init -q tool; cd tool; echo one > one.txt; git add -A; "
+        "git -c user.name=a -c user.email=a@b commit -qm one; "
+        "echo two > two.txt; cd ..; echo secret > .env; echo x > run.log; exit 1"
+    )
+    job = jobs.add("names", f"[ -e tool ] || {{ {first}; }}; cat tool/two.txt .env > seen.txt")
+    aq("run", "--once", check=1)
+    shown = aq("show", job).out
+    for words in ("kept beside the run in kept/:\n    .env\n", "in nested/:\n    tool\n", "alone:\n    run.log\n"):
+        assert words in shown
+    told = [json.loads(line) for line in (jobs.queue / "journal" / f"{job}.jsonl").read_text().splitlines()]
+    named = next(entry["named"] for entry in told if entry["event"] == "ended")
+    assert named == {"left_out": [".env"], "nested": ["tool"], "ignored": ["run.log"]}
+    shutil.rmtree(jobs.queue / "work" / job)
+    aq("requeue", job)
+    aq("run", "--once")
+    assert git(repo, "show", f"aq/wip/{job}:seen.txt") == "two\nsecret"
+    work = jobs.queue / "work" / job / "tool"
+    assert (git(work, "status", "--porcelain"), git(work, "log", "--format=%s")) == ("?? two.txt", "one")

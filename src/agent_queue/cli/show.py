@@ -32,7 +32,7 @@ def _files(app: App, job: Job) -> dict[str, str]:
     places = {
         "job file": layout.job(job.stage, job.id), "journal": layout.journal(job.id), "run folder": run,
         "agent's log": f"{run}/agent.log", "verify's log": f"{run}/verify.log", "report": f"{run}/report.md",
-        "kept files": f"{run}/kept", "artifacts": f"{run}/artifacts",
+        "kept files": f"{run}/kept", "repositories": f"{run}/nested", "artifacts": f"{run}/artifacts",
         "worktree": f"{layout.work}/{job.id}",
     }  # fmt: skip
     return {name: path for name, path in places.items() if os.path.exists(path)}

@@ -54,6 +54,8 @@ def checkpoint(git: Git, *, branch: str, base: str, message: str, own_worktree: 
         if commit != tip:
             git.run("update-ref", "--no-deref", "-m", "aq: checkpoint", ref, commit, tip or "0" * len(commit))
             flush(common, ref, began)
+        if head and head != base:
+            flush_commits(git, common, ref, commit, base)
         if own_worktree:
             if text(os.path.join(folder, "HEAD")) != f"ref: {ref}":
                 git.run("symbolic-ref", "-m", "aq: back to the job's branch", "HEAD", ref)
@@ -163,6 +165,17 @@ def flush(common: str, ref: str, began: float) -> None:
         above = os.path.dirname(above)
 
 
+def flush_commits(git: Git, common: str, ref: str, commit: str, base: str) -> None:
+    """Put on the disk what lies between these commits: an agent's own git flushes no object that it writes."""
+    names = git.run("rev-list", "--objects", "--no-object-names", commit, "--not", base).split()
+    objects = os.path.join(common, "objects")
+    folders = {os.path.join(objects, name[:2]) for name in names}
+    for path in (*(os.path.join(objects, name[:2], name[2:]) for name in names), os.path.join(common, ref)):
+        _flush_file(path)
+    for path in (*folders, objects, os.path.dirname(os.path.join(common, ref))):
+        _flush_folder(path)
+
+
 def _changed(path: str) -> float:
     try:
         return os.stat(path).st_mtime
@@ -171,8 +184,12 @@ def _changed(path: str) -> float:
 
 
 def _flush_folder(path: str) -> None:
-    with suppress(FileNotFoundError):
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _flush_file(path, os.O_DIRECTORY)
+
+
+def _flush_file(path: str, flags: int = 0) -> None:
+    with suppress(FileNotFoundError):  # packed, and then flushed
+        fd = os.open(path, os.O_RDONLY | flags | os.O_CLOEXEC)
         try:
             kernel.flush(fd)
         finally:

@@ -6,6 +6,7 @@ while an agent works there, or cut short, misses nothing that it names.
 """
 
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ APART = (OBJECTS, "modules", "worktrees", "hooks")
 """Folders that are no part of it: objects come last, repositories further inside are copied by themselves."""
 UNFINISHED = (".lock", "tmp_", "aq-index-", "multi-pack-index")
 """Begin or end the name of a file that is being written, or that git can make again and replaces in place."""
+WORKTREE = re.compile(rb"^\s*worktree\s*=.*\n?", re.MULTILINE)
+"""The line of a submodule's configuration that names the folder of its files: git goes nowhere once that is gone."""
 COPYING = ".aq-copying"
 """Ends the name of a folder that is not whole yet."""
 ALTERNATES = os.path.join(OBJECTS, "info", "alternates")
@@ -26,6 +29,7 @@ ALTERNATES = os.path.join(OBJECTS, "info", "alternates")
 def mirror(source: str, target: str, disk: Disk) -> None:
     """Bring the copy at `target` up to what lies in `source`; on the disk when it returns."""
     small = {name: _bytes(os.path.join(source, name)) for name in (*_names(source), ALTERNATES)}
+    small["config"] = WORKTREE.sub(b"", small.get("config") or b"")
     disk.folder(os.path.join(target, OBJECTS))
     _objects(os.path.join(source, OBJECTS), os.path.join(target, OBJECTS), disk)
     for name, data in small.items():
