@@ -242,7 +242,7 @@ def points(stage: Stage, log: Path) -> list[Point]:
 def drawn(most: int) -> list[Point]:
     """Seeded kills where looking for all of them would take too long; the last calls of a kind may never come."""
     dice = random.Random(most)
-    calls = {"add": 60, "write-tree": 60, "commit-tree": 4, "update-ref": 4}
+    calls = {"update-index": 60, "write-tree": 60, "commit-tree": 4, "update-ref": 4}
     found = []
     for _ in range(most):
         command = dice.choice(list(calls))

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 
 from agent_queue.system import kernel
 from agent_queue.system.content import Content, content
-from agent_queue.system.git import Git
+from agent_queue.system.git import IDENTITY, Git
 from agent_queue.system.mend import LINK, text
 from agent_queue.system.own_index import own_index, remove_locks, take_over
 
+OURS = f"<{IDENTITY['GIT_COMMITTER_EMAIL']}>"
 LAST_LIMIT_S = 600.0
 """How long the last look at a work tree may take: what an agent wrote is not given up because it is much."""
 BEAT_LIMIT_S = 60.0
@@ -49,12 +50,12 @@ def checkpoint(git: Git, *, branch: str, base: str, message: str, own_worktree: 
     tip, head = on_branch[0], at_head[0]
     ends = [on_branch if tip else at_base if head else _last_head(git, folder, at_base), at_head]
     with own_index(folder) as index:
-        found = content(git, index, tip or head or base, limit_s=LAST_LIMIT_S)
+        found = content(git, index, tip or head or base, limit_s=LAST_LIMIT_S, ignored=own_worktree)
         commit = _commit(git, found.tree, ends, message)
         if commit != tip:
             git.run("update-ref", "--no-deref", "-m", "aq: checkpoint", ref, commit, tip or "0" * len(commit))
             flush(common, ref, began)
-        if head and head != base:
+        if head and head != base and not written_by_us(common, ref):
             flush_commits(git, common, ref, commit, base)
         if own_worktree:
             if text(os.path.join(folder, "HEAD")) != f"ref: {ref}":
@@ -174,6 +175,12 @@ def flush_commits(git: Git, common: str, ref: str, commit: str, base: str) -> No
         _flush_file(path)
     for path in (*folders, objects, os.path.dirname(os.path.join(common, ref))):
         _flush_folder(path)
+
+
+def written_by_us(common: str, ref: str) -> bool:
+    """True when it was aq that moved this ref last, as the log of it tells."""
+    last = text(os.path.join(common, "logs", ref)).rpartition("\n")[2]
+    return OURS in last.partition("\t")[0]
 
 
 def _changed(path: str) -> float:

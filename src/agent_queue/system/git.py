@@ -2,8 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from agent_queue.core.errors import AqError
@@ -77,22 +76,6 @@ class Git:
             if code:
                 raise self._error(call, code, errors)
         return [(output, _said(errors, "warning: ")) for _, (_, output, errors) in ended]
-
-    @contextmanager
-    def beside(self, *arguments: str, limit_s: float = LIMIT_S) -> Iterator[Callable[[], bytes | None]]:
-        """Run git, which only reads, beside other things. What is given says what it printed, None when it failed."""
-        process = self._started(arguments, b"")
-
-        def said() -> bytes | None:
-            code, output, _ = self._finished(process, arguments, b"", limit_s)
-            return None if code else output
-
-        try:
-            yield said
-        finally:
-            if process.returncode is None:
-                process.kill()
-                process.communicate()
 
     def attempt(self, *arguments: str, limit_s: float = LIMIT_S, given: bytes = b"") -> list[str]:
         """Run git where exit code 1 means that only a part could be done; returns its complaints about the rest.

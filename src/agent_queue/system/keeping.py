@@ -8,14 +8,13 @@ from agent_queue.core.run import Kept
 from agent_queue.system import equipment, left_out, nested
 from agent_queue.system.aftermath import Work, altered, rescued, with_undone
 from agent_queue.system.before import Before, distrusting, filters, filters_of, read, settings, written
-from agent_queue.system.checkpoint import LAST_LIMIT_S, Saved, checkpoint, folders, known, measured, snapshot
+from agent_queue.system.checkpoint import Saved, checkpoint, folders, known, measured, snapshot
 from agent_queue.system.content import Content
 from agent_queue.system.filters import as_before, paths_of
 from agent_queue.system.git import Git, GitError
 from agent_queue.system.inner import Outer
 from agent_queue.system.mend import mend
 
-IGNORED = ("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", "--no-empty-directory")
 LISTED = 5
 AFTER_VERIFY = "(after verify)"
 NOTHING = "wip: cwd not a git repo"
@@ -33,17 +32,16 @@ def keep(work: Work, why: str) -> Kept:
     if mended is None:
         return with_undone(work, before, _salvaged(work, before, message))
     git = Git(work.root, work.keep_open)
-    with git.beside(*IGNORED, limit_s=LAST_LIMIT_S) as ignored:
-        said = settings(git)
-        trusted, off = as_before(before, filters_of(said))
-        git = replace(git, settings=trusted)
-        saved = checkpoint(git, branch=work.branch, base=work.base, message=message, own_worktree=work.own)
-        left = _ignored(work, ignored())
+    said = settings(git)
+    trusted, off = as_before(before, filters_of(said))
+    git = replace(git, settings=trusted)
+    saved = checkpoint(git, branch=work.branch, base=work.base, message=message, own_worktree=work.own)
     inside = nested.save(_outer(work, before), saved.content.nested, message)
     _distrust(work, before, off, inside)
     missed = (*saved.content.missed, *inside.missed)
     named = {
-        "nested": tuple(inside.saved), "filters_off": (*(paths_of(git, off) or off), *inside.off), "ignored": left,
+        "nested": tuple(inside.saved), "filters_off": (*(paths_of(git, off) or off), *inside.off),
+        "ignored": _ignored(work, saved),
         "rescued": rescued(work, before, saved.commit), "altered": altered(work, before, said),
         **_beside(work, (*saved.content.left_out, *inside.left_out), missed),
     }  # fmt: skip
@@ -56,13 +54,10 @@ def keep(work: Work, why: str) -> Kept:
     return with_undone(work, before, kept)
 
 
-def _ignored(work: Work, listed: bytes | None) -> tuple[str, ...]:
-    """What git ignores in a worktree of the job's own, whole folders as one; not what aq put there."""
-    if not work.own:
-        return ()
-    paths = [os.fsdecode(path) for path in (listed or b"").split(b"\0") if path]
-    put = set(equipment.placed(work.root))
-    return tuple(path for path in paths if path.rstrip("/") not in put)
+def _ignored(work: Work, saved: Saved) -> tuple[str, ...]:
+    """What git ignores in a worktree of the job's own; not what aq put there."""
+    put = set(equipment.placed(work.root)) if saved.content.ignored else set()
+    return tuple(path for path in saved.content.ignored if path.rstrip("/") not in put)
 
 
 def _distrust(work: Work, before: Before | None, off: tuple[str, ...], inside: nested.Inside) -> None:

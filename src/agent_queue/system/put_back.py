@@ -11,11 +11,11 @@ from fnmatch import fnmatchcase
 
 from agent_queue.core.job import JobId
 from agent_queue.system.before import Before, refs, stash_log
-from agent_queue.system.git import IDENTITY, Git, GitError
+from agent_queue.system.checkpoint import written_by_us
+from agent_queue.system.git import Git, GitError
 from agent_queue.system.guard import full
 from agent_queue.system.mend import REASON, put, text
 
-OURS = f"<{IDENTITY['GIT_COMMITTER_EMAIL']}>"
 STASH = "refs/stash"
 
 
@@ -43,8 +43,8 @@ def put_back(here: Undo, before: Before, allowed: tuple[str, ...]) -> tuple[str,
         new = now.get(name)
         if new == old or name == STASH or any(fnmatchcase(name, pattern) for pattern in patterns):
             continue
-        if new and (theirs is None or new in theirs or _ours(here, name)):
-            continue  # a person's, or nobody can tell
+        if new and (theirs is None or new in theirs or written_by_us(here.common, name)):
+            continue  # a person's, aq's for another job or for a person who merged, or nobody can tell
         if new:
             _keep(here, name, new)
         with suppress(GitError):  # somebody moves it right now
@@ -77,12 +77,6 @@ def _seen_elsewhere(here: Undo, since: float) -> set[str] | None:
         if len(words) > 4 and words[-2].isdigit() and int(words[-2]) >= int(since):
             found.add(words[1])
     return found if told[0] else None
-
-
-def _ours(here: Undo, name: str) -> bool:
-    """True when it was aq that moved it last: it put it back for another job, or a person merged by it."""
-    last = text(os.path.join(here.common, "logs", name)).rstrip("\n").rpartition("\n")[2]
-    return OURS in last.partition("\t")[0]
 
 
 def _stash(here: Undo, before: Before, now: dict[str, str]) -> tuple[str, ...]:
