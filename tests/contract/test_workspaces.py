@@ -907,6 +907,21 @@ def test_a_file_that_a_filter_refuses_keeps_no_other_from_being_saved(
     assert place.lost == ((f"old.big, which is kept at {copies}/old.big",) if tracked else ())
 
 
+def test_a_filter_of_the_persons_that_is_broken_keeps_no_job_from_starting(repo: Repository, life: Life) -> None:
+    repo.commit("files", {".gitattributes": "*.txt filter=broken\n"})
+    repo.write({"mine.txt": "m\n"})
+    repo.git("add", "mine.txt")
+    repo.git("config", "filter.broken.process", "false")
+    repo.git("config", "filter.broken.required", "true")
+    repo.write({"mine.txt": "n\n", "new.txt": "new\n"})
+    place = life.open()
+    assert set(place.unseen) == {"mine.txt", "new.txt"}
+    repo.write({"one.txt": "1\n", "plain": "p\n"}, life.root)
+    kept = life.keep(place)
+    assert kept.named["left_out"] == ("one.txt",)
+    assert "plain" in repo.files(BRANCH)
+
+
 def test_a_link_with_the_name_of_a_secret_is_a_link(repo: Repository, life: Life) -> None:
     place = life.open()
     os.symlink("../shared.env", life.root / ".env")
@@ -954,18 +969,24 @@ def test_an_empty_worktree_is_filled_with_what_was_kept(repo: Repository, life: 
 
 def test_what_an_agent_changes_of_configuration_and_hooks_is_named(repo: Repository, life: Life) -> None:
     repo.git("config", "remote.origin.url", "https://me:hunter2@example.org/a.git")
+    repo.git("config", "core.hooksPath", "mine")
     place = life.open()
     before = (Path(place.run_folder or "") / "before.json").read_text()
     assert "hunter2" not in before
-    repo.git("config", "core.bare", "true", cwd=life.root)
+    for key, value in (("core.bare", "true"), ("core.hooksPath", "theirs"), ("core.worktree", "/nowhere")):
+        repo.git("config", key, value, cwd=life.root)
     repo.git("config", "user.name", "an agent", cwd=life.root)
     repo.git("config", "branch.main.remote", "origin", cwd=life.root)
     (repo.path / ".git/hooks").mkdir(exist_ok=True)
     (repo.path / ".git/hooks/pre-commit").write_text("#!/bin/sh\n")
     repo.write({"one.txt": "1\n"}, life.root)
     kept = life.keep(place)
-    assert kept.named["altered"] == ("core.bare", "hooks/pre-commit", "user.name")
-    assert "core.bare" in kept.note
+    assert kept.named["altered"] == ("hooks/pre-commit", "user.name")
+    assert "user.name" in kept.note
+    assert kept.named["settings_put_back"] == ("core.bare", "core.hookspath", "core.worktree")
+    assert "put back: core.bare" in kept.note
+    assert (repo.git("config", "core.bare"), repo.ok("config", "core.worktree")) == ("false", False)
+    assert repo.git("config", "core.hooksPath") == "mine"
     assert "one.txt" in repo.files(BRANCH)
     assert "altered" not in life.keep(life.open()).named
 

@@ -20,8 +20,8 @@ EVENTS = {
              "of the commit, `not_saved` at all, or had a filter that was switched off (`filters_off`), how many "
              "repositories inside it were saved by themselves (`nested`), how much git `ignored`, with the first "
              "names of all these (`named`); the refs that were put back (`refs_put_back`), how many settings and hooks "
-             "of the repository were `altered`, `rescued` when the branch had lost what it held before, and `wip_lost` "
-             "when the worktree was gone and a snapshot took its place",
+             "of the repository were `altered`, and how many put back (`settings_put_back`), `rescued` when the branch "
+             "had lost what it held before, and `wip_lost` when the worktree was gone and a snapshot took its place",
     "verify_kept": "what its verify left behind was saved beside the branch: `verify_changed`, `refs_put_back`",
     "verified": "its verify ended: `verify_exit`",
     "replaced": "`aq add` gave the waiting job another text, by its key: `body_sha256`",

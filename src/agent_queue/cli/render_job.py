@@ -151,6 +151,7 @@ SAVED = {
     "filters_off": "saved without the filter that its agent configured:",
     "ignored": "ignored by git, in its workspace alone:",
     "altered": "changed in the repository's configuration or hooks while it ran, and left so:",
+    "settings_put_back": "changed in the repository's configuration while it ran, put back:",
     "rescued": "what its branch held before, and its agent took off it, is kept at:",
     "refs_put_back": "moved by its agent, put back:",
     "verify_changed": "changed by its verify, on refs/aq/snapshots alone:",

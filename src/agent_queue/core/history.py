@@ -24,7 +24,7 @@ ENTRY_KEYS = frozenset(
         "at", "event", "seq", "from", "to", "move", "failure", "why", "fresh", "lane", "until", "stage", "verify",
         "stop", "stragglers", "wip", "branch", "commit", "workspace", "body_sha256", "skipped", "held_since",
         "source_sha256", "left_out", "not_saved", "nested", "filters_off", "verify_changed", "refs_put_back",
-        "wip_lost", "ignored", "rescued", "altered", "named",
+        "wip_lost", "ignored", "rescued", "altered", "named", "settings_put_back",
         *STATE_KEYS,
     )
 )  # fmt: skip

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 
-from agent_queue.system.filters import for_a_look
+from agent_queue.system.filters import for_a_look, forgiving
 from agent_queue.system.git import Git, GitError
 
 MANY = 300
@@ -37,15 +37,18 @@ def add(
 
 
 def _add_what_can_be(own: Git, wanted: Sequence[bytes], limit_s: float) -> tuple[list[str], dict[bytes, str]]:
+    """Filters are asked for each of their files first. They must not be asked again for the sake of unchanged ones."""
     refused: dict[bytes, str] = {}
-    _try(own, _converted(own, wanted), limit_s, refused)
-    rest, lenient = [path for path in wanted if path not in refused], for_a_look(own)
-    try:
-        # What a filter must not fail for is refused by now; of the others, git would ask it about the unchanged ones.
-        _add_by_name(lenient, rest, limit_s)
-    except GitError:
-        return _add(lenient, rest, limit_s, literal=True), refused
-    return [], refused
+    converted, told = _converted(own, wanted), list[str]()
+    _try(own, converted, limit_s, refused)
+    plain = set(wanted) - set(converted)
+    for way, paths in ((forgiving(own), converted), (for_a_look(own), plain)):
+        rest = [path for path in wanted if path in paths and path not in refused]
+        try:
+            _add_by_name(way, rest, limit_s)
+        except GitError:
+            told += _add(way, rest, limit_s, literal=True)
+    return told, refused
 
 
 def _converted(own: Git, paths: Sequence[bytes]) -> list[bytes]:

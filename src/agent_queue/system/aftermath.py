@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from agent_queue.core.errors import AqError
 from agent_queue.core.job import JobId
 from agent_queue.core.run import Kept, Place
-from agent_queue.system.before import Before, Settings, others
+from agent_queue.system.before import Before, Settings, guarded, others
 from agent_queue.system.checkpoint import folders
 from agent_queue.system.files import Disk
 from agent_queue.system.git import Git, GitError
@@ -54,6 +54,19 @@ def altered(work: Work, before: Before | None, said: Settings) -> tuple[str, ...
     return tuple(sorted(name for name in {*now, *before.others} if now.get(name) != before.others.get(name)))
 
 
+def restored(work: Work, before: Before | None, said: Settings) -> tuple[str, ...]:
+    """Put back the settings by which the person's checkout would be none, or run other hooks; their names."""
+    now = guarded(said)
+    if before is None or now == before.guarded:
+        return ()
+    different = sorted(key for key in {*now, *before.guarded} if now.get(key) != before.guarded.get(key))
+    config = os.path.join(folders(work.user)[1], "config")
+    for key in different:
+        how = (key, before.guarded[key]) if key in before.guarded else ("--unset-all", key)
+        Git(work.root, work.keep_open).run("config", "--file", config, *how)
+    return tuple(different)
+
+
 def with_undone(work: Work, before: Before | None, kept: Kept) -> Kept:
     """The same, after the refs were put back that the run moved and were not its own."""
     named, notes = dict(kept.named), [kept.note]
@@ -65,6 +78,8 @@ def with_undone(work: Work, before: Before | None, kept: Kept) -> Kept:
         named["refs_put_back"] = done
         if done:
             notes.append(f"its agent had moved {', '.join(done)}: put back; see refs/aq/rescued/{work.job}/")
+    if back := named.get("settings_put_back"):
+        notes.append(f"changed in its repository while it ran, and put back: {', '.join(back)}")
     if changed := named.get("altered"):
         notes.append(f"changed in its repository while it ran, and left so: {', '.join(changed)}")
     named = {what: names for what, names in named.items() if names}

@@ -11,6 +11,8 @@ from agent_queue.system.files import Disk
 from agent_queue.system.git import Git
 
 NAME = "before.json"
+GUARDED = ("core.bare", "core.hookspath", "core.worktree")
+"""Settings by which a repository is no checkout any more, or runs other hooks than the person's."""
 GITS_OWN = ("filter.", "branch.", "submodule.", "extensions.", "gc.", "maintenance.")
 IGNORED = ("refs/remotes/", "refs/aq/", "refs/heads/aq/", "refs/bisect/", "refs/worktree/", "refs/rewritten/")
 """Refs that a fetch moves, those of jobs, and those that each worktree has for itself."""
@@ -31,6 +33,8 @@ class Before:
 
     tip: str = ""
     """The commit of the job's branch."""
+    guarded: Mapping[str, str] = field(default_factory=dict)
+    """Its own settings of `GUARDED`, as they were."""
     others: Mapping[str, str] = field(default_factory=dict)
     """Further settings of the repository and its hooks, each by its name as a hash: some hold a password."""
 
@@ -50,7 +54,7 @@ def look(git: Git, common: str, earlier: Before | None, at: float) -> Before:
     trusted, distrusted = _trusted(filters_of(said), earlier)
     return Before(
         at=at, refs=refs(git), stash=stash_log(common), filters=trusted, distrusted=distrusted,
-        others=others(said, common),
+        others=others(said, common), guarded=guarded(said),
     )  # fmt: skip
 
 
@@ -115,11 +119,15 @@ def filters_of(said: Settings) -> dict[str, str]:
     return {key: value for _, key, value in said if key.startswith("filter.")}
 
 
+def guarded(said: Settings) -> dict[str, str]:
+    return {key: value for scope, key, value in said if scope == "local" and key in GUARDED}
+
+
 def others(said: Settings, common: str) -> dict[str, str]:
     """What the repository's own configuration says besides, and its hooks. What git itself changes is none of it."""
     found: dict[str, str] = {}
     for scope, key, value in said:
-        if scope == "local" and not key.startswith(GITS_OWN):
+        if scope == "local" and key not in GUARDED and not key.startswith(GITS_OWN):
             found[key] = _hash(f"{found.get(key, '')}{value}".encode(errors="surrogateescape"))
     hooks = os.path.join(common, "hooks")
     for name in os.listdir(hooks) if os.path.isdir(hooks) else ():

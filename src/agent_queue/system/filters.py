@@ -33,7 +33,14 @@ def _of(name: str, filters: object) -> dict[str, str]:
 
 
 def for_a_look(git: Git) -> Git:
-    """git where no filter has to succeed: one that fails keeps nobody from seeing what has changed."""
+    """git without filters: one that is broken keeps nobody from seeing what has changed, or a file too much."""
+    names = {key[len("filter.") :].rpartition(".")[0] for key in filters(git)}
+    off = tuple((f"filter.{name}.{key}", value) for name in sorted(names) for key, value in OFF.items())
+    return replace(git, settings=(*git.settings, *off))
+
+
+def forgiving(git: Git) -> Git:
+    """git where no filter has to succeed."""
     required = tuple((key, "false") for key in filters(git) if key.endswith(".required"))
     return replace(git, settings=(*git.settings, *required))
 

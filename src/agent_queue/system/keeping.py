@@ -6,7 +6,7 @@ from dataclasses import replace
 from agent_queue.core.job import snapshots_ref
 from agent_queue.core.run import Kept
 from agent_queue.system import equipment, left_out, nested
-from agent_queue.system.aftermath import Work, altered, rescued, with_undone
+from agent_queue.system.aftermath import Work, altered, rescued, restored, with_undone
 from agent_queue.system.before import Before, distrusting, filters, filters_of, read, settings, written
 from agent_queue.system.checkpoint import Saved, checkpoint, folders, known, measured, snapshot
 from agent_queue.system.content import Content
@@ -30,7 +30,9 @@ def keep(work: Work, why: str) -> Kept:
     before = read(work.place.run_folder) if work.place.run_folder else None
     mended = mend(work.root, folders(work.user)[1], work.branch) if work.own else ""
     if mended is None:
-        return with_undone(work, before, _salvaged(work, before, message))
+        back = restored(work, before, settings(work.user))
+        kept = _salvaged(work, before, message)
+        return with_undone(work, before, replace(kept, named={"settings_put_back": back}))
     git = Git(work.root, work.keep_open)
     said = settings(git)
     trusted, off = as_before(before, filters_of(said))
@@ -43,6 +45,7 @@ def keep(work: Work, why: str) -> Kept:
         "nested": tuple(inside.saved), "filters_off": (*(paths_of(git, off) or off), *inside.off),
         "ignored": _ignored(work, saved),
         "rescued": rescued(work, before, saved.commit), "altered": altered(work, before, said),
+        "settings_put_back": restored(work, before, said),
         **_beside(work, (*saved.content.left_out, *inside.left_out), missed),
     }  # fmt: skip
     told = [f"not saved: {'; '.join(missed)}"] if missed else []
