@@ -218,7 +218,7 @@ def test_continue_on_a_terminal_starts_it_and_saves_what_was_done(
     job = claude(aq, jobs, agent)
     if not there:
         shutil.rmtree(jobs.queue / "work" / job)
-    agent.plays('test -t 0 || exit 9; echo "$@" > said.txt; read line; echo "$line" >> work.txt')
+    agent.plays('test -t 0 || exit 9; echo "$@" > said.txt; read line; echo "$line" >> work.txt; echo s > .env')
     leader, follower = pty.openpty()
     process = subprocess.Popen([*AQ, "continue", job], stdin=follower, stdout=follower, stderr=follower,
                                env={**os.environ, **aq.env}, start_new_session=True)  # fmt: skip
@@ -233,6 +233,7 @@ def test_continue_on_a_terminal_starts_it_and_saves_what_was_done(
     assert git(repo, "show", f"aq/wip/{job}:said.txt") == f"--resume {SESSION}"
     assert "continued by a person" in git(repo, "log", "-1", "--format=%s", f"aq/wip/{job}")
     assert [entry["files_changed"] for entry in journal(jobs, job) if entry["event"] == "continued"] == [2]
+    assert "kept/:\n    .env\n" in aq("show", job).out
 
 
 def test_diff_of_one_run(aq: Aq, jobs: Jobs, repo: Path) -> None:

@@ -907,6 +907,25 @@ def test_a_file_that_a_filter_refuses_keeps_no_other_from_being_saved(
     assert place.lost == ((f"old.big, which is kept at {copies}/old.big",) if tracked else ())
 
 
+def test_what_git_cannot_look_at_is_named_and_its_worktree_stays(repo: Repository, life: Life) -> None:
+    """A folder too deep for a path: no permission keeps root from looking, this does."""
+    place = life.open()
+    repo.write({"new/one.txt": "1\n"}, life.root)
+    above = os.open(life.root / "new", os.O_RDONLY)
+    for _ in range(20):
+        os.mkdir("deep" * 60, dir_fd=above)
+        inner = os.open("deep" * 60, os.O_RDONLY, dir_fd=above)
+        os.close(above)
+        above = inner
+    os.close(os.open("lost.txt", os.O_WRONLY | os.O_CREAT, dir_fd=above))
+    os.close(above)
+    kept = life.keep(place)
+    assert "new/one.txt" in repo.files(BRANCH)
+    assert kept.facts["not_saved"] == 1
+    assert kept.named["not_saved"][0].startswith("could not open directory 'new/deep")
+    assert "cannot be read" in life.close()
+
+
 def test_a_filter_of_the_persons_that_is_broken_keeps_no_job_from_starting(repo: Repository, life: Life) -> None:
     repo.commit("files", {".gitattributes": "*.txt filter=broken\n"})
     repo.write({"mine.txt": "m\n"})
@@ -1004,6 +1023,24 @@ def test_a_filter_that_an_agent_made_is_not_run_after_a_run_that_never_began(
     repo.write({"one.txt": "1\n"}, life.root)
     life.keep(place)
     assert life.close() == ""
+    assert not (tmp_path / "mark").exists()
+
+
+def test_a_person_goes_on_in_the_same_run_with_all_of_it_and_nothing_planted(
+    tmp_path: Path, repo: Repository, life: Life
+) -> None:
+    repo.commit("attributes", {".gitattributes": "*.txt filter=planted\n"})
+    place = life.open()
+    repo.git("config", "filter.planted.clean", f"touch {tmp_path}/mark; cat", cwd=life.root)
+    repo.write({"one.txt": "1\n", ".env": "secret\n"}, life.root)
+    life.keep(place)
+    shutil.rmtree(life.root)
+    life.past = replace(life.past, run=life.past.run - 1)
+    place = life.open()
+    assert (life.root / ".env").read_text() == "secret\n"
+    repo.write({"two.txt": "2\n"}, life.root)
+    life.keep(place)
+    assert "two.txt" in repo.files(BRANCH)
     assert not (tmp_path / "mark").exists()
 
 

@@ -120,7 +120,7 @@ def _found(own: Git, how: _How) -> _Found:
     marked = _marked(there)
     if how.ours and _looked_at_again(own, [(mark, path) for mark, path in marked if mark]):
         return _found(own, replace(how, ours=False))
-    new, ignored = _others(own, _paths(unknown), how)
+    new, ignored, more = _others(own, _paths(unknown), how)
     nested = [path for path in new if path.endswith(b"/")]
     empty = [path for path in nested if not _has_commit(own, path)]
     left_out = [path for path in new if not path.endswith(b"/") and _left_out(own.folder, path)]
@@ -128,21 +128,25 @@ def _found(own: Git, how: _How) -> _Found:
     wanted = list(dict.fromkeys(_paths(changed))) + [path for path in new if path not in skipped]
     inside = [path for mark, path in marked if not mark and _there(own.folder, path + b"/.git")]
     return _Found(
-        wanted=wanted, left_out=left_out, nested=nested + inside, empty=empty, ignored=ignored, told=told
+        wanted=wanted, left_out=left_out, nested=nested + inside, empty=empty, ignored=ignored,
+        told=list(dict.fromkeys(told + more)),
     )  # fmt: skip
 
 
-def _others(own: Git, unknown: list[bytes], how: _How) -> tuple[list[bytes], list[bytes]]:
-    """Of what git does not know, whole folders as one: each new file, and what it ignores. Mostly there is nothing."""
+def _others(own: Git, unknown: list[bytes], how: _How) -> tuple[list[bytes], list[bytes], list[str]]:
+    """Of what git does not know: each new file; what it ignores, whole folders as one; what it could not look at.
+
+    `unknown` is all of it, whole folders as one: mostly there is nothing.
+    """
     if not unknown:
-        return [], []
+        return [], [], []
     among = [os.fsdecode(path.rstrip(b"/")) for path in unknown] if len(unknown) <= MANY else []
     look = ("--literal-pathspecs", "ls-files", "-z", "--others", "--exclude-standard")
     calls = [(*look, "--", *among)]
     if how.ignored:
         calls.append((*look, "--ignored", "--directory", "--no-empty-directory", "--", *among))
-    said = [_paths(output) for output, _ in own.together(*calls, limit_s=how.limit_s)]
-    return said[0], said[1] if how.ignored else []
+    (new, told), *more = own.together(*calls, limit_s=how.limit_s)
+    return _paths(new), [path for output, _ in more for path in _paths(output)], told
 
 
 def _paths(listed: bytes) -> list[bytes]:

@@ -80,8 +80,8 @@ def opened(want: Opening) -> Place:
 
 
 def _earlier(want: Opening) -> Before | None:
-    """What was known before the last run that came as far as its workspace."""
-    runs = (read(want.layout.run(want.job, run)) for run in range(want.past.run - 1, 0, -1))
+    """What was known before the last run that came as far as its workspace: this one, when a person goes on with it."""
+    runs = (read(want.layout.run(want.job, run)) for run in range(want.past.run, 0, -1))
     return next(filter(None, runs), None)
 
 
@@ -101,7 +101,7 @@ def _in_place(want: Opening, user: Git, base: str) -> tuple[Place, Sequence[str]
 
 def _worktree(want: Opening, user: Git, base: str) -> tuple[Place, Sequence[str]]:
     past = want.past
-    begun = past.run > 1 and bool(past.state.get("wip_branch")) and not past.fresh
+    begun = bool(past.state.get("wip_branch")) and not past.fresh
     last = past.state.get("wip_commit") if begun else None
     unseen: tuple[str, ...] = ()
     if last and known(user, f"{last}^{{commit}}") != [None]:
@@ -127,7 +127,7 @@ def _worktree(want: Opening, user: Git, base: str) -> tuple[Place, Sequence[str]
 
 def _put_back(want: Opening) -> tuple[str, ...]:
     """What earlier runs kept beside the branch comes back into a worktree that was made anew."""
-    runs = [want.layout.run(want.job, run) for run in range(1, want.past.run)]
+    runs = [want.layout.run(want.job, run) for run in range(1, want.past.run + 1)]
     inside = nested_copies.latest(runs)
     lost = nested_copies.put_back(_outer(want, inside)) if inside else ()
     latest = left_out.latest(runs)

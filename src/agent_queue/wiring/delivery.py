@@ -136,6 +136,8 @@ def go_on(app: "App", job: JobId) -> int:
 
     The job is held meanwhile: no supervisor starts it.
     """
+    from agent_queue.flow.saved import record
+    from agent_queue.flow.tools import Run
     from agent_queue.system.terminal import hand_over
 
     file = app.queue.file(job)
@@ -154,6 +156,7 @@ def go_on(app: "App", job: JobId) -> int:
         place = app.workspaces.open(job, plan, found.past, lock, file.manifest)
         code = hand_over(way.argv, way.cwd)
         kept = app.workspaces.keep(job, place, "continued by a person", lock)
+        record(Run(job=found, manifest=file.manifest, body=file.body, plan=plan, lock=lock), app.tools, kept)
         app.queue.note(job, {"event": "continued", **kept.facts})
         return code
     finally:
