@@ -152,7 +152,6 @@ def echoing(app: "App", events: "Events", pull_minutes: float | None) -> "Echoin
         SettingsError: items are to be taken in, and no label is set to take them by.
     """
     from agent_queue.flow.echo_beside import EchoingEvents
-    from agent_queue.flow.from_tracker import take_labelled
     from agent_queue.system.clock import Pulse
 
     said = app.settings.tracker
@@ -161,6 +160,8 @@ def echoing(app: "App", events: "Events", pull_minutes: float | None) -> "Echoin
         raise SettingsError("--pull needs a label to take items by", hint='set [tracker] query = "LABEL"')
 
     def pull() -> None:
+        from agent_queue.flow.from_tracker import take_labelled
+
         for found in take_labelled(door(app), label):
             if isinstance(found, AqError):
                 app.tell(f"tracker: {found}")
