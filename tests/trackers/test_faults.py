@@ -292,12 +292,15 @@ def test_a_tracker_that_is_away_is_asked_less_and_less(round_trip: Round) -> Non
     assert len(told) == 12
 
 
-def test_canaries(round_trip: Round, agent: Agent, home: Path) -> None:
+@pytest.mark.parametrize("named", ["AQ_TRACKER_TOKEN", "GH_TOKEN"])
+def test_canaries(round_trip: Round, agent: Agent, home: Path, named: str) -> None:
     """Text of the prompt, of the agent, of the environment and the token leave in no request."""
     round_trip.auto()
+    round_trip.aq.env[named] = round_trip.aq.env.pop("AQ_TRACKER_TOKEN")
     round_trip.service.put(description="Do it. prompt-canary-1")
     (round_trip.queue / "config.toml").write_text(
-        '[env]\npass = ["ENV_CANARY", "AQ_*"]\n[defaults]\nverify = "env > verify.txt; false"\n'
+        f'[env]\npass = ["ENV_CANARY", "AQ_*", "GH_TOKEN"]\n[tracker]\ntoken_env = "{named}"\n'
+        '[defaults]\nverify = "env > verify.txt; false"\n'
     )
     agent.tells(
         *begun("agent-canary-2"), done("agent-canary-3"), then=f"env > {home}/agent-env; echo agent-canary-4 >&2"
@@ -315,7 +318,7 @@ def test_canaries(round_trip: Round, agent: Agent, home: Path) -> None:
         assert canary not in journal
     environments = (home / "agent-env").read_text()
     assert "env-canary-5" in environments
-    assert "AQ_TRACKER_TOKEN" not in environments
+    assert f"{named}=" not in environments
     assert TOKEN not in environments
     assert list(Path(round_trip.queue / "work").rglob("verify.txt"))
     assert all(TOKEN not in path.read_text() for path in Path(round_trip.queue / "work").rglob("verify.txt"))
@@ -370,8 +373,18 @@ def test_pull(round_trip: Round) -> None:
     assert "needs a label" in round_trip.aq("run", "--pull", "1", check=78).err
 
 
+@pytest.mark.parametrize("kind", ["items", "github", "linear", "redmine"])
+@pytest.mark.parametrize("token", ["tok-canary\nX-A: 1", "tok-canary-\u00e9", "tok-canary\x1b[0m"])
+def test_a_token_that_no_header_can_carry_is_not_shown(round_trip: Round, kind: str, token: str) -> None:
+    (round_trip.queue / "config.toml").write_text(f'[tracker]\nkind = "{kind}"\nproject = "o/r"\n')
+    ran = round_trip.aq("tracker", "check", check=78, env={"AQ_TRACKER_TOKEN": token})
+    assert "check AQ_TRACKER_TOKEN" in ran.err
+    assert "tok-canary" not in ran.err
+    assert round_trip.service.seen == []
+
+
 STUB = """#!{python}
-import sys
+import os, sys
 print(sys.argv[1:], file=open({log!r}, "a"))
 method, path = sys.argv[1:3]
 {answer}
@@ -405,6 +418,34 @@ def test_canned_stubs(round_trip: Round, tmp_path: Path, answer: str) -> None:
     round_trip.aq("to-tracker", job)
     assert len(log.read_text().splitlines()) >= 3
     assert [line for line in log.read_text().splitlines() if "POST" in line] == [calls[1]]
+
+
+def test_a_stub_without_a_list_gets_no_second_comment(round_trip: Round, tmp_path: Path) -> None:
+    """Killed after the comment, at a tracker that cannot be asked for its comments: better none than two."""
+    gate, log, stub = tmp_path / "gate", tmp_path / "log", tmp_path / "stub.py"
+    os.mkfifo(gate)
+    answer = f"""
+if method == "PATCH" and "done" in sys.argv[3] and os.path.exists({str(gate)!r}):
+    open({str(gate)!r}).read()
+elif (method, path[-8:]) == ("GET", "comments"):
+    print("no\\n404")
+else:
+    print('{{"id": "T-1", "title": "Fix"}}')
+"""
+    stub.write_text(STUB.format(python=sys.executable, log=str(log), answer=answer))
+    stub.chmod(0o755)
+    round_trip.aq.env.update(AQ_TRACKER_API_CMD=str(stub), AQ_TRACKER_TOKEN="")
+    job = round_trip.shipped()
+    process = subprocess.Popen([*AQ, "to-tracker", job], env={**os.environ, **round_trip.aq.env})
+    wait_for(lambda: "PATCH" in log.read_text(), "the status")
+    process.kill()
+    process.wait()
+    gate.write_text("")  # lets the program end that nobody waits for any more
+    gate.unlink()
+    round_trip.aq("run", "--once")
+    calls = [line.split("'")[1] for line in log.read_text().splitlines()]
+    assert calls == ["GET", "GET", "POST", "PATCH", "GET", "PATCH"]
+    assert round_trip.waiting() == []
 
 
 def test_a_stub_that_fails(round_trip: Round, tmp_path: Path) -> None:

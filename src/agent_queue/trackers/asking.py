@@ -22,6 +22,11 @@ class Asking:
     """One tracker's interface over a transport."""
 
     def __init__(self, transport: Transport, headers: Mapping[str, str], *, has_secret: bool, secret_env: str) -> None:
+        """Raises TrackerError for what no header can carry: whoever found that out later might show the token."""
+        for name, value in headers.items():
+            if not (value.isascii() and value.isprintable()):
+                text = f"what belongs into the header {name} has a line end or a letter that no header can carry"
+                raise missing(text, f"check {secret_env} and [tracker]")
         self._transport = transport
         self._headers = headers
         self._has_secret = has_secret
