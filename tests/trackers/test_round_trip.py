@@ -325,3 +325,18 @@ def test_every_failure_is_said(round_trip: Round) -> None:
         assert ran.code
         assert all(name in ran.err for name in names)
     assert len(read.lines) == 1
+
+
+def test_queries_at_once_make_one_job_of_each_item(round_trip: Round) -> None:
+    for number in range(40):
+        round_trip.service.put(f"T-{number}", labels=["aq"])
+    environment = {**os.environ, **round_trip.aq.env}
+    asking = [
+        subprocess.Popen([*AQ, "from-tracker", "--query", "aq"], env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    printed = [process.communicate(timeout=120)[0].split() for process in asking]
+    assert [process.returncode for process in asking] == [0] * 4
+    heads = [head_and_body(path)[0] for path in (round_trip.queue / "inbox").glob("*.md")]
+    assert sorted(str(head["tracker-item"]) for head in heads) == sorted(f"T-{number}" for number in range(40))
+    assert {tuple(sorted(names)) for names in printed} == {tuple(sorted(printed[0]))}

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
 from typing import TypeVar
 
-from agent_queue.core.errors import AqError, ManifestError
+from agent_queue.core.errors import AqError
 from agent_queue.core.item import Item
 from agent_queue.core.job import JobId, Stage
 from agent_queue.core.label_map import body, frontmatter, job_text, key_of, mapped
@@ -40,6 +40,8 @@ class Door:
     cwd: str
     now: Callable[[], datetime]
     guard: Callable[[], AbstractContextManager[None]]
+    met: dict[JobId, str] = field(default_factory=dict)
+    """Jobs by id with their keys: '' for those that were there before `queue` was asked for any, which it knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +65,9 @@ class Draft:
 
 
 class _Meanwhile(Exception):  # noqa: N818 - an ending, not an error
-    def __init__(self, job: JobId, stage: Stage) -> None:
-        super().__init__(job)
-        self.found = job, stage
+    def __init__(self, taken: Taken) -> None:
+        super().__init__(taken)
+        self.taken = taken
 
 
 def take(door: Door, name: str, *, read: Item | None = None) -> Taken:
@@ -74,7 +76,7 @@ def take(door: Door, name: str, *, read: Item | None = None) -> Taken:
     Raises:
         TrackerError: the tracker fails, or the item may not become a job. ManifestError: the job file cannot be one.
     """
-    item, before = door.tracker.key(name), _ids(door.queue)
+    item = door.tracker.key(name)
     if (known := _known(door, item)) is not None:
         return known
     made = draft(door, read or door.tracker.get(item))
@@ -82,10 +84,11 @@ def take(door: Door, name: str, *, read: Item | None = None) -> Taken:
     @contextmanager
     def alone() -> Iterator[None]:
         with door.guard():
-            for job in _ids(door.queue) - before:  # what another process added meanwhile
-                with suppress(ManifestError):
-                    if door.queue.file(job).manifest.idempotency_key == key_of(made.item):
-                        raise _Meanwhile(job, Stage.INBOX)
+            for job in ids(door.queue) - door.met.keys():  # what another process added meanwhile
+                with suppress(AqError):
+                    door.met[job] = door.queue.file(job).manifest.idempotency_key or ""
+            if (known := _known(door, made.item)) is not None:
+                raise _Meanwhile(known)
             yield
 
     source = intake.Source(name=made.item, data=made.data, stem=made.item)
@@ -94,8 +97,7 @@ def take(door: Door, name: str, *, read: Item | None = None) -> Taken:
             door.queue, [source], keys={}, meaning=door.meaning, cwd=door.cwd, now=door.now(), guard=alone
         )  # fmt: skip
     except _Meanwhile as meanwhile:
-        job, stage = meanwhile.found
-        return Taken(item=made.item, job=job, stage=stage, new=False)
+        return meanwhile.taken
     text = made.data[made.data.index(b"\n---\n") + len(b"\n---\n") :]
     entry = {"event": "from_tracker", "tracker_item": made.item, "body_sha256": sha256(text).hexdigest()}
     door.queue.note(added.job, entry)
@@ -144,18 +146,15 @@ def _drafted(door: Door, item: Item) -> Draft | Taken:
 
 
 def _known(door: Door, item: str) -> Taken | None:
-    known = known_job(door.queue, item)
-    return None if known is None else Taken(item=item, job=known[0], stage=known[1], new=False)
-
-
-def known_job(queue: Queue, item: str) -> tuple[JobId, Stage] | None:
     """The job that an item has, wherever it lies."""
-    job = queue.keyed(key_of(item))
-    found = queue.job(job) if job is not None else None
-    return (found.id, found.stage) if found is not None else None
+    others = (job for job, key in door.met.items() if key == key_of(item))
+    job = door.queue.keyed(key_of(item)) or next(others, None)
+    found = door.queue.job(job) if job is not None else None
+    return None if found is None else Taken(item=item, job=found.id, stage=found.stage, new=False)
 
 
-def _ids(queue: Queue) -> set[JobId]:
+def ids(queue: Queue) -> set[JobId]:
+    """Every job, wherever it lies."""
     return {job for stage in Stage for job in queue.ids(stage)}
 
 

@@ -98,15 +98,15 @@ def desk(app: "App", answered: Callable[[], None] = lambda: None) -> "Desk":
 
 def door(app: "App") -> "Door":
     """What taking items in needs."""
-    from agent_queue.flow.from_tracker import Door
+    from agent_queue.flow.from_tracker import Door, ids
     from agent_queue.system.clock import MachineClock
 
-    said = app.settings.tracker
+    said, queue = app.settings.tracker, own_queue(app)
     cwd = os.path.abspath(os.path.expanduser(said.cwd)) if said.cwd else ""
     legal = {"profile": app.profiles.names(), "engine-class": tuple(app.settings.classes)}
     return Door(
-        queue=own_queue(app), tracker=tracker(app), settings=replace(said, cwd=cwd), meaning=app.meaning,
-        legal=legal, cwd=os.getcwd(), now=MachineClock().local, guard=lambda: _alone(app),
+        queue=queue, tracker=tracker(app), settings=replace(said, cwd=cwd), meaning=app.meaning, legal=legal,
+        cwd=os.getcwd(), now=MachineClock().local, guard=lambda: _alone(app), met=dict.fromkeys(ids(queue), ""),
     )  # fmt: skip
 
 
