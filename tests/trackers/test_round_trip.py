@@ -299,6 +299,17 @@ def test_configuration_sets_what_runs(round_trip: Round, tmp_path: Path) -> None
     assert head["cwd"] == str(tmp_path)
 
 
+def test_any_engine_takes_it_where_nothing_names_one(round_trip: Round) -> None:
+    """Neither the configuration, nor a label, nor the profile that a label names."""
+    del round_trip.aq.env["AGENT_QUEUE_ENGINE"]
+    (round_trip.queue / "profiles" / "mine.md").write_text("Be brief.\n")
+    for number, labels in enumerate(([], ["profile:mine"], ["profile:qa"], ["engine-class:chat-coder"]), 1):
+        round_trip.service.put(f"T-{number}", labels=labels)
+        head, _ = head_and_body(round_trip.queue / "inbox" / f"{round_trip.taken(f'T-{number}')}.md")
+        expected = {1: "agentic-coder", 2: "agentic-coder", 3: None, 4: "chat-coder"}[number]
+        assert head.get("engine-class") == expected
+
+
 @pytest.mark.parametrize("said", [".", "../repo", "~/repo"])
 def test_the_place_to_work_is_written_whole(round_trip: Round, said: str) -> None:
     name = round_trip.aq("from-tracker", "T-1", env={"AQ_TRACKER_CWD": said}).out.strip()

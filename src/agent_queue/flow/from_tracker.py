@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from agent_queue.core.errors import AqError
 from agent_queue.core.item import Item
@@ -172,10 +172,17 @@ def draft(door: Door, item: Item) -> Draft:
     of_type = door.settings.types.get(item.kind.casefold(), EMPTY)
     values = frontmatter(item, found, door.settings.defaults, of_type)
     values["cwd"] = door.settings.cwd or values.get("cwd") or door.cwd
-    if not {"engine", "engine-class", "profile"} & {*values, *door.meaning.defaults.origins}:
+    if not {"engine", "engine-class"} & {*values, *_inherited(door.meaning, values)}:
         values["engine-class"] = ANY_ENGINE
     data = job_text(values, body(item)).encode()
     return Draft(item=item.id, data=data, notes=tuple(f"{item.id}: {note}" for note in (*hidden, *found.ignored)))
+
+
+def _inherited(meaning: Meaning, values: Mapping[str, Any]) -> set[str]:
+    """The keys that a job takes from the queue's defaults, and from its profile."""
+    name = values.get("profile") or meaning.defaults.profile
+    profile = meaning.profile(name) if name else None
+    return {*meaning.defaults.origins, *(profile.defaults.origins if profile is not None else ())}
 
 
 def hidden_note(comments: int, characters: int) -> tuple[str, ...]:
