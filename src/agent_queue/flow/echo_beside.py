@@ -81,8 +81,11 @@ class EchoingEvents:
         times = [time for time in (timeout_s, own) if time is not None]
         return self._sift(self._inner.wait(min(times) if times else None))
 
-    def flush(self) -> None:
-        """Before the end: give what is due a short while. What is not told by then waits for the next supervisor."""
+    def flush(self, *, hurried: bool) -> None:
+        """Before the end: give what is due a short while, `hurried` where somebody waits for the end.
+
+        What is not told by then waits for the next supervisor.
+        """
         clock = self._desk.clock
         self._pull = None
         begun = clock.monotonic()
@@ -90,7 +93,7 @@ class EchoingEvents:
         while True:
             self._begin()
             last = max(begun, self._answered_at())
-            left = min(last + GRACE_S, begun + LONGEST_GRACE_S) - clock.monotonic()
+            left = min(last + GRACE_S, begun + (GRACE_S if hurried else LONGEST_GRACE_S)) - clock.monotonic()
             due = self._next_s()
             busy = self._noting or self._calling
             if left <= 0 or not (busy or (due is not None and due <= left)):

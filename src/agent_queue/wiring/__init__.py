@@ -148,8 +148,9 @@ class App(Adapters):
                 self.tell(f"supervising {self.layout.root}, {slots} at a time; Ctrl-C ends it, `aq status` shows it")
             report = loop.run()
             manager.stopping()
-            beside.flush()
-            return report, loop.stopping is not Stopping.NO
+            stopped = loop.stopping is not Stopping.NO
+            beside.flush(hurried=stopped)
+            return report, stopped
 
     @property
     def service(self) -> "Service":
