@@ -86,10 +86,8 @@ MUTATIONS: dict[str, tuple[set[str], str]] = {
 
 CATCHES = {
     "cli/__init__.py": "the door: whatever it is, a person gets words and an exit code",
-    "system/events.py": "a deed in another thread: what it raises is carried to the loop, and raised there",
-    "system/http.py": "a request in another thread: what it raises is carried to who asked, and raised there",
-    "wiring/trackers.py": "an adapter's defect, when the job has moved already: it is said, and the move stands",
     "wiring/engines.py": "an outsider's adapter, or whatever module a job's file names: said, and taken for none",
+    "system/aside.py": "a deed in another thread: what it raises is carried to whoever waits, and judged there",
 }
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from agent_queue.core.errors import AqError
 from agent_queue.ports import FileChange, Woken
 from agent_queue.system import kernel
+from agent_queue.system.aside import come_of
 from agent_queue.system.processes import PIDFDS, MachineProcesses
 from agent_queue.system.watch import FolderWatch
 
@@ -153,12 +154,7 @@ class MachineEvents:
         self._signals.append(signal.Signals(number).name)
 
     def _do(self, key: str, deed: Callable[[], Any]) -> None:
-        value: Any
-        try:
-            value = deed()
-        except Exception as error:  # noqa: BLE001 - carried to the loop, which raises or judges it
-            value = error
-        self._finished.append((key, value))
+        self._finished.append((key, come_of(deed)))
         with self._closing, suppress(BlockingIOError):
             if not self._closed:  # its number may be another file's by now
                 os.write(self._pipe[1], b"\0")
@@ -172,11 +168,3 @@ def wait_until(ready: Callable[[], bool], *, seconds: float, every_s: float = 0.
             return False
         time.sleep(every_s)
     return True
-
-
-def within(seconds: float, deed: Callable[[], None]) -> bool:
-    """Do something that may hang; False when it did not end in time, and is left to itself."""
-    thread = Thread(target=deed, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    return not thread.is_alive()

@@ -2,12 +2,13 @@
 
 import json
 import time
-from threading import Thread
+from functools import partial
 from typing import TYPE_CHECKING
 
 from agent_queue import __version__
 from agent_queue.core.calls import DATE, Answer, Request
 from agent_queue.core.trouble import TrackerError, Trouble
+from agent_queue.system.aside import within
 
 if TYPE_CHECKING:
     import httpx2
@@ -34,24 +35,15 @@ class HttpTransport:
         if self._client is None:
             timeout = httpx2.Timeout(self._longest_s, connect=min(CONNECT_S, self._longest_s))
             self._client = httpx2.Client(timeout=timeout, headers={"User-Agent": f"agent-queue/{__version__}"})
-        client, come = self._client, list[Answer | Exception]()
-
-        def ask() -> None:
-            try:
-                come.append(self._answer(client, request))
-            except Exception as error:  # noqa: BLE001 - carried to whoever waits
-                come.append(error)
-
-        thread = Thread(target=ask, name="tracker: request", daemon=True)
-        thread.start()
-        thread.join(self._longest_s + SPARE_S)
-        if not come:
-            self._client = None
-            client.close()  # the thread ends with the next byte that comes
-            raise self._late(self._named(request), "no answer")
-        if isinstance(come[0], Exception):
-            raise come[0]
-        return come[0]
+        client = self._client
+        for come in within(self._longest_s + SPARE_S, partial(self._answer, client, request)):
+            if isinstance(come, Exception):
+                raise come
+            assert isinstance(come, Answer)
+            return come
+        self._client = None
+        client.close()  # the thread ends with the next byte that comes
+        raise self._late(self._named(request), "no answer")
 
     def _answer(self, client: "httpx2.Client", request: Request) -> Answer:
         import httpx2

@@ -128,21 +128,16 @@ def tell_moved(app: "App", jobs: "Sequence[JobId]") -> None:
     if not app.settings.tracker.auto or not jobs:
         return
     from agent_queue.flow.echo import deliver_all, note
-    from agent_queue.system.events import within
+    from agent_queue.system.aside import within
 
     place = desk(app)
     waiting = [job for job in jobs if note(place, job)]
     if waiting and app.supervisor() is None:
-        within(FLUSH_S, lambda: _quietly(lambda: deliver_all(place, all_now=True), app.tell))
-
-
-def _quietly(deed: Callable[[], object], tell: Callable[[str], None]) -> None:
-    try:
-        deed()
-    except (AqError, OSError) as error:
-        tell(f"tracker: {error}")
-    except Exception as error:  # noqa: BLE001 - an adapter's defect, perhaps an outsider's: the job has moved
-        tell(f"tracker: unexpected {type(error).__name__}; this is a defect of its adapter")
+        for come in within(FLUSH_S, partial(deliver_all, place, all_now=True)):
+            if isinstance(come, AqError | OSError):
+                app.tell(f"tracker: {come}")
+            elif isinstance(come, Exception):  # an adapter's defect, perhaps an outsider's: the jobs have moved
+                app.tell(f"tracker: unexpected {type(come).__name__}; this is a defect of its adapter")
 
 
 def echoing(app: "App", events: "Events", pull_minutes: float | None) -> "EchoingEvents":
