@@ -75,6 +75,7 @@ def test_what_was_dragged_away_while_nobody_looked_is_stopped_by_the_next_superv
     world.machine.move("a.md", Stage.BUILDING, target)
     world.supervise()
     assert world.processes.stopped(world.starts()[0].folder) == "by_hand"
+    assert len([line for line in world.told if f"moved by hand to {target}; stopping" in line]) == 1
     assert world.way()[:2] == ["begin", "by_hand"]
     assert world.lies_free("a")
 

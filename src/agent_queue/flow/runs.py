@@ -112,18 +112,22 @@ class Runs:
         """Stop what still runs for a job that a person dragged out of work while no supervisor lived."""
         origin = job.past.stage
         if origin in (Stage.BUILDING, Stage.REVIEW) and origin is not job.stage and job.past.run:
-            self._stop(Job(id=job.id, stage=origin, past=job.past), StopReason.BY_HAND, once=True)
+            where = Job(id=job.id, stage=origin, past=job.past)
+            path = self._works_in(where)
+            if path and self._tools.processes.stopped(path) is None:
+                self._tools.tell(f"{job.id}: was moved by hand to {job.stage}; stopping what still runs for it")
+                self._stop(where, StopReason.BY_HAND)
 
-    def _stop(self, job: Job, why: StopReason, *, once: bool = False) -> None:
-        """`once` leaves alone what was told to stop before."""
-        folder, processes = run_folder(self._tools, job), self._tools.processes
-        path = current(folder) if job.stage is Stage.REVIEW else folder.path
-        if not path or (once and processes.stopped(path) is not None):
-            return
-        if job.stage is Stage.REVIEW:
-            processes.ask_stop(path, why)
-        else:
-            ask_stop(self._tools, folder, why)
+    def _works_in(self, job: Job) -> str:
+        """The record folder of its agent, or of its verify; '' when there is none."""
+        folder = run_folder(self._tools, job)
+        return current(folder) if job.stage is Stage.REVIEW else folder.path
+
+    def _stop(self, job: Job, why: StopReason) -> None:
+        if job.stage is not Stage.REVIEW:
+            ask_stop(self._tools, run_folder(self._tools, job), why)
+        elif path := self._works_in(job):
+            self._tools.processes.ask_stop(path, why)
 
     def _step(self, job: JobId, value: Any) -> Move | None:
         active = self._active.get(job)
