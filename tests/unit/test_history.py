@@ -120,6 +120,22 @@ def test_what_is_no_count_counts_nothing(value: object) -> None:
     assert (past.run, past.attempts, past.recoveries) == (0, 0, 0)
 
 
+@pytest.mark.parametrize("line", [
+    {"run": "NaN"}, {"run": None}, {"run": 1}, {"run": True}, {"run": 2.5}, {"run": -7},
+])  # fmt: skip
+def test_no_line_makes_a_run_number_used_again(line: dict[str, Any]) -> None:
+    past = fold([CLAIM, {**CLAIM, "seq": 2, "run": 5}, {"event": "from elsewhere", **line}])
+    assert past.run == past.state["run"] == 5
+
+
+def test_values_of_a_foreign_line_that_are_none_of_ours_are_passed_over_and_counted() -> None:
+    known = {"engine": "claude", "tokens_in": 7, "started_at": 9.5, "exit": -9, "resume_id": None}
+    wild = {"engine": 3, "tokens_in": "many", "started_at": float("nan"), "exit": "x", "cost_usd": {}, "wip_branch": []}
+    past = fold([{"event": "ended", **known}, {"event": "zzz", **wild, "tokens_out": 2}])
+    assert dict(past.state) == {**known, "tokens_out": 2}
+    assert past.skipped == 1
+
+
 @given(outcomes, policies)
 def test_what_a_move_writes_is_what_the_fold_reads(outcome: Any, policy: Any) -> None:
     claim = begin(Job(id=JOB, stage=Stage.INBOX))

@@ -15,9 +15,13 @@ STATE_KEYS = (
     "tool_calls", "usage", "cost_basis", "first_output_s", "verify_exit", "scope_warning", "tracker_item",
     "tracker_echoed", "fingerprint",
 )  # fmt: skip
-
-TIMES = ("started_at", "ended_at", "next_eligible")
-"""Those of them that are epoch seconds."""
+TEXTS = frozenset((
+    "pidstart", "boot_id", "result", "engine", "profile", "resume_id", "wip_branch", "wip_base", "wip_commit", "model",
+    "usage", "cost_basis", "tracker_item", "tracker_echoed", "fingerprint",
+))  # fmt: skip
+"""The state keys whose values are words; those of all others are numbers, and only an exit code may be below 0."""
+_ALWAYS_KNOWN = ("run", "attempts", "recoveries", "started_at", "ended_at", "next_eligible")
+_SIGNED = ("exit", "verify_exit")
 
 ENTRY_KEYS = frozenset(
     (
@@ -55,7 +59,7 @@ class History:
     fresh: bool = False
     """The next run begins again at base, not on what the branch holds."""
     skipped: int = 0
-    """Lines that are torn or foreign: they are passed over and counted."""
+    """Lines that are torn or foreign, in whole or in part: what is no value of ours is passed over, and counted."""
     state: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -77,10 +81,7 @@ def is_time(value: object) -> TypeGuard[float]:
 
 
 def fold(entries: Iterable[Entry], *, skipped: int = 0) -> History:
-    """Add up a journal, last value wins. Entries of unknown kinds contribute their state keys all the same.
-
-    What is no time is in no state under the name of one, and a list or an object under none.
-    """
+    """Add up a journal, last value wins. Entries of unknown kinds contribute their state keys all the same."""
     state: Entry = {}
     seq, kind, unfinished, fresh, life = 0, "", False, False, 1
     lane, held_since = "", 0.0
@@ -88,7 +89,7 @@ def fold(entries: Iterable[Entry], *, skipped: int = 0) -> History:
     origin: Stage | None = None
     for entry in entries:
         event = entry.get("event")
-        state.update((key, entry[key]) for key in STATE_KEYS if key in entry)
+        skipped += not _taken(entry, state)
         fresh = bool(entry.get("fresh", fresh))
         if event in ("move", "moved_by_hand"):
             target, start = _stage(entry.get("to")), _stage(entry.get("from"))
@@ -104,13 +105,33 @@ def fold(entries: Iterable[Entry], *, skipped: int = 0) -> History:
             unfinished = False
         elif event == "imported":
             stage = _stage(entry.get("stage"))
-    state = {key: value for key, value in state.items() if _sound(key, value)}
     return History(
         seq=seq, kind=kind, stage=stage, origin=origin, unfinished=unfinished, life=life, fresh=fresh,
         skipped=skipped, state=state, lane=lane, held_since=held_since,
         run=_count(state, "run"), attempts=_count(state, "attempts"), recoveries=_count(state, "recoveries"),
         next_eligible=_epoch(state.get("next_eligible")),
     )  # fmt: skip
+
+
+def _taken(entry: Entry, state: Entry) -> bool:
+    """Take an entry's values over; False when something in it is no value of ours, and passed over."""
+    told = {key: value for key, value in entry.items() if key in _STATE}
+    sound = {key: value for key, value in told.items() if _is_sound(key, value)}
+    if "run" in sound:
+        sound["run"] = max(sound["run"], state.get("run", 0))  # it names folders: never down, whatever a line says
+    state.update(sound)
+    return len(sound) == len(told)
+
+
+def _is_sound(key: str, value: object) -> bool:
+    """Whether a key may have this value. No foreign line has a folder's number used again, or breaks a view."""
+    if value is None:
+        return key not in _ALWAYS_KNOWN
+    if key in TEXTS:
+        return isinstance(value, str)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) < YEAR_10000 and (value >= 0 or key in _SIGNED) and (isinstance(value, int) or key in _FRACTIONS)
 
 
 def _stage(name: object) -> Stage | None:
@@ -126,10 +147,8 @@ def _epoch(value: object) -> float:
     return float(value) if is_time(value) else 0.0
 
 
-def _sound(key: str, value: object) -> bool:
-    return is_time(value) if key in TIMES else not isinstance(value, list | dict)
-
-
 _STAGES = frozenset(Stage)
+_STATE = frozenset(STATE_KEYS)
+_FRACTIONS = ("started_at", "ended_at", "next_eligible", "duration_s", "first_output_s", "cost_usd")
 _UNSETTLED = ("begin", "recover")
 """Moves that do not tell whether what a job was held for is over."""
