@@ -6,8 +6,8 @@ from os.path import expanduser
 from typing import Any
 
 from agent_queue.core.job import JobId, Stage, wip_branch
-from agent_queue.queues.import_old import NewProfile
 from agent_queue.queues.import_plan import Planned, passed_over, pending, renamed_deps
+from agent_queue.queues.import_profiles import NewProfile
 from agent_queue.queues.old_queue import OldQueue
 from agent_queue.system.attach import checked_out
 from agent_queue.system.git import Git, GitError, repository

@@ -4,8 +4,9 @@ import os
 from typing import Any
 
 from agent_queue.core.errors import BusyError, UsageError
-from agent_queue.queues.import_old import carry_out, new_profiles
+from agent_queue.queues.import_old import carry_out
 from agent_queue.queues.import_plan import pending, plan, taken
+from agent_queue.queues.import_profiles import new_profiles
 from agent_queue.queues.import_report import report
 from agent_queue.queues.old_queue import OldQueue
 from agent_queue.wiring import App
@@ -40,9 +41,10 @@ def import_old(app: App, path: str, *, dry_run: bool, yolo: bool) -> dict[str, A
 
 
 def _apart(new: str, old: str) -> None:
-    """
+    """See that neither of two queues lies in the other.
+
     Raises:
-        UsageError: one of the two lies in the other.
+        UsageError: one does.
     """
     one = os.path.realpath(new)
     if os.path.commonpath((one, old)) in (one, old):
