@@ -158,3 +158,17 @@ def test_what_doctor_says_to_type_can_be_typed_whatever_the_folder_is_called(aq:
               if one["fix"].startswith("mkdir "))  # fmt: skip
     subprocess.run(["/bin/sh", "-c", fix], check=True, cwd=aq.cwd)
     assert (root / "shipped").is_dir()
+
+
+def test_what_others_left_where_only_numbers_and_files_are_expected(aq: Aq, jobs: Jobs) -> None:
+    """A superscript is a digit by its kind, and yet no number."""
+    job = jobs.add("a", "true", verify="'true'")
+    for odd in (f"runs/{job}/\u00b2", f"runs/{job}/1/verify/\u00b2", ".aq/tmp/some"):
+        (jobs.queue / odd).mkdir(parents=True)
+    (jobs.queue / ".aq" / "tmp" / "\u00b2-1").write_text("x")
+    told = aq("doctor", "--json", check=None).json()["findings"]
+    assert not any("left-over" in one["text"] for one in told)
+    aq("run", "--once")
+    assert jobs.stage(job) == "testing"
+    assert [path.name for path in (jobs.queue / ".aq" / "tmp").iterdir()] == ["some"]
+    assert job in aq("status").out

@@ -182,5 +182,5 @@ def with_settings(env: Mapping[str, str], settings: Sequence[tuple[str, str]]) -
 
 def _settings_in(env: Mapping[str, str]) -> list[tuple[str, str]]:
     told = env.get("GIT_CONFIG_COUNT", "")
-    numbers = range(int(told)) if told.isdigit() else range(0)
+    numbers = range(int(told)) if told.isdecimal() else range(0)
     return [(env.get(f"GIT_CONFIG_KEY_{number}", ""), env.get(f"GIT_CONFIG_VALUE_{number}", "")) for number in numbers]

@@ -173,7 +173,7 @@ class Glance:
         log, quiet_s, live = f"{folder}/agent.log", self._quiet_s(engine), records.read_object(f"{folder}/live.json")
         if row["stage"] is Stage.REVIEW:
             log, quiet_s, live = f"{folder}/verify.log", None, None
-            tries = [int(name) for name in _listed(f"{folder}/verify") if name.isdigit()]
+            tries = [int(name) for name in _listed(f"{folder}/verify") if name.isdecimal()]
             folder = f"{folder}/verify/{max(tries, default=0)}"
         elif os.path.exists(f"{folder}/setup/run.json") and not os.path.exists(f"{folder}/run.json"):
             log, quiet_s, folder = f"{folder}/setup.log", None, f"{folder}/setup"

@@ -160,8 +160,11 @@ class Disk:
 
     def sweep(self, alive: Callable[[int], bool]) -> None:
         """Remove what killed writers left half written. `alive` tells which other processes may still be writing."""
-        for name in os.listdir(self._scratch):
-            pid = int(name.partition("-")[0]) if name.partition("-")[0].isdigit() else 0
+        with os.scandir(self._scratch) as found:
+            files = [item.name for item in found if not item.is_dir(follow_symlinks=False)]  # no writer makes a folder
+        for name in files:
+            number = name.partition("-")[0]
+            pid = int(number) if number.isdecimal() else 0
             if pid == os.getpid() or not alive(pid):
                 self.remove(os.path.join(self._scratch, name))
 

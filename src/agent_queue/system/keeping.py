@@ -148,6 +148,6 @@ def _beside(work: Work, left: tuple[str, ...], missed: tuple[str, ...]) -> dict[
     if not left or run_folder is None:
         return {"left_out": left, "not_saved": missed}
     above, number = os.path.split(run_folder)
-    runs = [os.path.join(above, str(run)) for run in range(1, int(number))] if number.isdigit() else []
+    runs = [os.path.join(above, str(run)) for run in range(1, int(number))] if number.isdecimal() else []
     alone = left_out.keep(work.root, left, run_folder, left_out.latest(runs))
     return {"left_out": tuple(path for path in left if path not in alone), "not_saved": (*alone, *missed)}

@@ -80,7 +80,7 @@ def _of_worktrees(layout: Layout, worktrees: list[str]) -> Iterator[str]:
 
 def _of_runs(layout: Layout, runs: list[str]) -> Iterator[str]:
     for job in runs:
-        latest = max((int(name) for name in _names(f"{layout.root}/runs/{job}") if name.isdigit()), default=0)
+        latest = max((int(name) for name in _names(f"{layout.root}/runs/{job}") if name.isdecimal()), default=0)
         try:
             with open(f"{layout.root}/runs/{job}/{latest}/place.json", encoding="utf-8") as file:
                 found = json.load(file)["place"].get("repository")

@@ -121,10 +121,15 @@ def _watch(layout: Layout) -> str:
 
 def _stale(layout: Layout) -> Iterator[str]:
     """Files in the scratch folder that nobody will rename into place any more."""
-    for item in os.scandir(layout.scratch):
+    with os.scandir(layout.scratch) as found:
+        files = [item for item in found if not item.is_dir(follow_symlinks=False)]
+    for item in files:
         pid = item.name.partition("-")[0]
-        old = time.time() - item.stat(follow_symlinks=False).st_mtime > STALE_S
-        if old or (pid.isdigit() and not kernel.start_time(int(pid))):
+        try:
+            old = time.time() - item.stat(follow_symlinks=False).st_mtime > STALE_S
+        except FileNotFoundError:
+            continue  # its writer has just put it into its place
+        if old or (pid.isdecimal() and not kernel.start_time(int(pid))):
             yield item.path
 
 
