@@ -25,6 +25,7 @@ from agent_queue.system.events import MachineEvents, wait_until
 from agent_queue.system.files import Disk
 from agent_queue.system.layout import Layout
 from agent_queue.system.processes import MachineProcesses
+from agent_queue.system.watch import FolderWatch
 from agent_queue.testing.machine import job_file
 
 from .agents import LIMIT_S, Agents, shell
@@ -337,3 +338,12 @@ def test_all_that_happened_is_told_together(events: MachineEvents, agents: Agent
     told = until(events, lambda told: bool(ended(told) and finished(told) and files(told)))
     assert len(told) <= 3
     assert [name for woken in told for name in woken.signals] == ["SIGTERM"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at its open files under /proc")
+def test_a_watch_that_cannot_be_had_leaves_no_file_open(tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        with pytest.raises(FileNotFoundError):
+            FolderWatch([str(tmp_path), str(tmp_path / "gone")])
+    assert len(os.listdir("/proc/self/fd")) == before

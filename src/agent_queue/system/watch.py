@@ -84,5 +84,7 @@ class FolderWatch:
             self._folders[watch] = folder
         if len(self._folders) < len(folders):
             code = ctypes.get_errno()
+            if fd >= 0:
+                os.close(fd)
             raise OSError(code, os.strerror(code), "inotify")
         return fd
