@@ -270,6 +270,21 @@ def test_what_cannot_be_saved_is_named(repo: Repository, life: Life) -> None:
     assert "inner" in life.close()
 
 
+def test_locks_that_were_left_in_it_block_nothing(repo: Repository, life: Life) -> None:
+    place = life.open()
+    worked_in(life.root / "inner")
+    life.beat(place)
+    folder = life.root / "inner/.git"
+    (snapshot,) = (folder / "refs/aq/snapshots").iterdir()
+    for path in (folder / "index.lock", folder / "HEAD.lock", snapshot.with_name(f"{snapshot.name}.lock")):
+        path.write_bytes(b"")
+    (life.root / "inner/README.md").write_text("later\n")
+    kept = life.keep(place)
+    assert "not_saved" not in kept.named
+    assert list(folder.rglob("*.lock")) == []
+    inner_git(life.root / "inner", "commit", "--quiet", "-am", "it can commit again")
+
+
 def test_a_fresh_start_begins_without_it(repo: Repository, life: Life, tmp_path: Path) -> None:
     place = life.open()
     worked_in(life.root / "inner")

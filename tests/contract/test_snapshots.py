@@ -98,6 +98,15 @@ def test_a_lock_of_the_agents_git_stops_no_beat(repo: Repository, life: Life) ->
     assert lock.exists(), "it may be in use"
 
 
+def test_the_lock_of_a_beat_that_was_killed_stops_no_later_one(repo: Repository, life: Life) -> None:
+    place = life.open()
+    lock = repo.path / ".git" / f"{SNAPSHOTS}.lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_bytes(b"")
+    repo.write({"one.txt": "1\n"}, life.root)
+    assert "one.txt" in repo.files(life.beat(place))
+
+
 def test_a_beat_where_the_worktree_is_gone_says_so(life: Life) -> None:
     place = life.open()
     os.rename(life.root, life.root.with_name("elsewhere"))

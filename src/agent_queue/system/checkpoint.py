@@ -72,6 +72,7 @@ def snapshot(git: Git, *, ref: str, branch: str, message: str, limit_s: float = 
     """
     folder, common = folders(git)
     began = time.time()
+    remove_locks(folder, common, ref, own_worktree=False)  # a death in the middle of the last one left it
     before, on_branch, head = _ends(git, ref, branch, "HEAD")
     with own_index(folder) as index:
         found = content(git, index, head[0] or on_branch[0], limit_s=limit_s)

@@ -14,12 +14,13 @@ from hashlib import sha1
 from agent_queue.core.job import snapshots_ref
 from agent_queue.system import nested_copies
 from agent_queue.system.before import Before, distrusting
-from agent_queue.system.checkpoint import BEAT_LIMIT_S, LAST_LIMIT_S, known, look_at, snapshot
+from agent_queue.system.checkpoint import BEAT_LIMIT_S, LAST_LIMIT_S, folders, known, look_at, snapshot
 from agent_queue.system.content import Content
 from agent_queue.system.filters import paths_of
 from agent_queue.system.git import GitError
 from agent_queue.system.inner import Outer, own_work, refs_of, trusted
 from agent_queue.system.nested_copies import One
+from agent_queue.system.own_index import remove_locks
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,7 +45,7 @@ def save(outer: Outer, paths: Iterable[str], message: str, *, living: bool = Fal
     while waiting:
         path = waiting.pop(0)
         try:
-            one, content = _snapshot(outer, path, message, BEAT_LIMIT_S if living else LAST_LIMIT_S, found)
+            one, content = _snapshot(outer, path, message, living, found)
         except (GitError, OSError) as error:
             found.missed.append(f"the repository {path}: {error}")
             continue
@@ -56,17 +57,20 @@ def save(outer: Outer, paths: Iterable[str], message: str, *, living: bool = Fal
     for one in inside:
         try:
             nested_copies.keep(outer, one)
-        except OSError as error:
+        except (GitError, OSError) as error:
             found.missed.append(f"the repository {one.path}, but in the workspace itself: {error}")
     if not living and not found.missed:
         nested_copies.forget(outer, {one.path for one in inside})
     return found
 
 
-def _snapshot(outer: Outer, path: str, message: str, limit_s: float, found: Inside) -> tuple[One, Content]:
+def _snapshot(outer: Outer, path: str, message: str, living: bool, found: Inside) -> tuple[One, Content]:
     git, off = trusted(outer, path)
     mark = sha1(os.fsencode(path), usedforsecurity=False).hexdigest()[:12]
     ref = f"{snapshots_ref(outer.branch)}+{mark}"
+    if outer.own and not living:
+        remove_locks(*folders(git), ref, own_worktree=True)
+    limit_s = BEAT_LIMIT_S if living else LAST_LIMIT_S
     saved = snapshot(git, ref=ref, branch="HEAD", message=message, limit_s=limit_s)
     if outer.before is not None and off:
         found.distrusted[path] = distrusting(outer.before.of(path), replace(git, settings=()))
