@@ -222,3 +222,15 @@ def test_where_to_is_asked_the_base_or_what_is_checked_out(repo: Repository) -> 
     repo.git("checkout", "-q", "--detach")
     with pytest.raises(MergeError, match="no branch checked out"):
         target(top, None, None)
+
+
+def test_the_checkout_of_a_submodule_is_where_its_files_are(repo: Repository, tmp_path: Path) -> None:
+    """git lists its own folder of it instead."""
+    outer = Repository(tmp_path / "outer")
+    outer.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(repo.path), "lib")
+    lib = outer.path / "lib"
+    outer.git("-c", "protocol.file.allow=always", "fetch", "-q", "origin", f"{BRANCH}:{BRANCH}", cwd=lib)
+    merged = merge(str(lib), BRANCH, "main")
+    assert merged.checkout == str(lib)
+    assert (lib / "new/file.txt").read_text() == "new\n"
+    assert outer.git("status", "--porcelain", cwd=lib) == ""
