@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_queue.core.history import ENTRY_KEYS, NEW, STATE_KEYS, History, fold
+from agent_queue.core.history import ENTRY_KEYS, NEW, STATE_KEYS, History, fold, sound
 from agent_queue.core.job import Stage
 from agent_queue.core.lifecycle import Job, Policy, begin, by_hand, decide
 from agent_queue.core.outcome import Broke, Failure
@@ -154,6 +154,22 @@ def test_the_journal_holds_no_words(outcome: Any, policy: Any) -> None:
     entry = decide(job, outcome, policy, NOW, 0.5).entry()
     assert set(entry) <= ENTRY_KEYS
     assert all(isinstance(value, int | float) or " " not in value for value in entry.values())
+
+
+@pytest.mark.parametrize(("key", "wrong", "right"), [
+    ("duration_s", ["long", [], -1, 1e300, 10**400, float("nan")], [0, 1.5, None]),
+    ("started_at", ["2026-03-01", 1e300, {}], [1772366400.0, None]),
+    ("engine", [7, ["shell"], "a\nb", "\ud800"], ["shell", None]),
+    ("tokens_in", [1.5, -1, "7", 2**70], [0, 7, None]),
+    ("exit", ["1", 10**400], [-9, 0, 1, None]),
+    ("at", [7, []], ["2026-03-01T12:00:00.000Z"]),
+])  # fmt: skip
+def test_a_value_that_its_key_cannot_have_is_passed_over(key: str, wrong: list[Any], right: list[Any]) -> None:
+    for value in wrong:
+        assert sound({"event": "ended", key: value, "note": []}) == {"event": "ended", "note": []}
+    for value in right:
+        entry = {"event": "ended", key: value}
+        assert sound(entry) is entry
 
 
 def test_the_schema_holds_all_state() -> None:

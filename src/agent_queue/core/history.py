@@ -20,8 +20,11 @@ TEXTS = frozenset((
     "usage", "cost_basis", "tracker_item", "tracker_echoed", "fingerprint",
 ))  # fmt: skip
 """The state keys whose values are words; those of all others are numbers, and only an exit code may be below 0."""
-_ALWAYS_KNOWN = ("run", "attempts", "recoveries", "started_at", "ended_at", "next_eligible")
+_TIMES = ("started_at", "ended_at", "next_eligible")
+_MAY_GO = frozenset(STATE_KEYS) - {"run", "attempts", "recoveries", *_TIMES}
+"""None in an entry takes their value back; the others stay what they were."""
 _SIGNED = ("exit", "verify_exit")
+_WORDS = ("at", "move", "failure", "stop", "lane", "why", "branch", "commit")
 
 ENTRY_KEYS = frozenset(
     (
@@ -73,6 +76,8 @@ NEW = History()
 
 YEAR_10000 = 253402300800.0
 """In epoch seconds: no date can be told from here on."""
+_MOST = 10**15
+"""No count or amount of ours comes near."""
 
 
 def is_time(value: object) -> TypeGuard[float]:
@@ -115,23 +120,31 @@ def fold(entries: Iterable[Entry], *, skipped: int = 0) -> History:
 
 def _taken(entry: Entry, state: Entry) -> bool:
     """Take an entry's values over; False when something in it is no value of ours, and passed over."""
-    told = {key: value for key, value in entry.items() if key in _STATE}
-    sound = {key: value for key, value in told.items() if _is_sound(key, value)}
-    if "run" in sound:
-        sound["run"] = max(sound["run"], state.get("run", 0))  # it names folders: never down, whatever a line says
-    state.update(sound)
-    return len(sound) == len(told)
+    told = sound(entry)
+    found = {key: told[key] for key in STATE_KEYS if key in told and (told[key] is not None or key in _MAY_GO)}
+    if "run" in found:
+        found["run"] = max(found["run"], state.get("run", 0))  # it names folders: never down, whatever a line says
+    state.update(found)
+    return told is entry
+
+
+def sound(entry: Entry) -> Entry:
+    """The entry without values that are not of their key's kind: a foreign line may say anything."""
+    wrong = {key for key, value in entry.items() if (key in _STATE and not _is_sound(key, value))
+             or (key in _WORDS and not isinstance(value, str | None))}  # fmt: skip
+    return {key: value for key, value in entry.items() if key not in wrong} if wrong else entry
 
 
 def _is_sound(key: str, value: object) -> bool:
-    """Whether a key may have this value. No foreign line has a folder's number used again, or breaks a view."""
+    """Whether a key may have this value; None takes one back."""
     if value is None:
-        return key not in _ALWAYS_KNOWN
+        return True
     if key in TEXTS:
-        return isinstance(value, str)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+        return isinstance(value, str) and value.isprintable()
+    if isinstance(value, bool) or not isinstance(value, int if key not in _FRACTIONS else int | float):
         return False
-    return abs(value) < YEAR_10000 and (value >= 0 or key in _SIGNED) and (isinstance(value, int) or key in _FRACTIONS)
+    least, most = -_MOST if key in _SIGNED else 0, YEAR_10000 if key in _TIMES else _MOST
+    return least <= value < most
 
 
 def _stage(name: object) -> Stage | None:
@@ -149,6 +162,6 @@ def _epoch(value: object) -> float:
 
 _STAGES = frozenset(Stage)
 _STATE = frozenset(STATE_KEYS)
-_FRACTIONS = ("started_at", "ended_at", "next_eligible", "duration_s", "first_output_s", "cost_usd")
+_FRACTIONS = (*_TIMES, "duration_s", "first_output_s", "cost_usd")
 _UNSETTLED = ("begin", "recover")
 """Moves that do not tell whether what a job was held for is over."""

@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 
-from agent_queue.core.history import ENTRY_KEYS, NEW, Entry, History, fold
+from agent_queue.core.history import ENTRY_KEYS, NEW, Entry, History, fold, sound
 
 
 def line(entry: Entry, now: datetime) -> bytes:
@@ -31,7 +31,8 @@ def entries(data: bytes) -> tuple[list[Entry], int]:
         except (ValueError, RecursionError):
             value = None
         if isinstance(value, dict) and isinstance(value.get("event"), str):
-            found.append(value)
+            found.append(kept := sound(value))
+            skipped += kept is not value
         else:
             skipped += 1
     return found, skipped
