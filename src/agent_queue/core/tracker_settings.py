@@ -97,10 +97,11 @@ def address(value: object, name: str) -> str:
         SettingsError: it is none, or it holds a password, which would be shown in messages.
     """
     found = text(value, name).strip()
+    place = f"config.toml: {name}" if "." in name else name  # else it is a variable of the environment
     if not (parts := _ADDRESS.fullmatch(found)):
-        raise SettingsError(f"{name} must be an address such as https://tracker.example.org, not {found!r}")
+        raise SettingsError(f"{place} must be an address such as https://tracker.example.org, not {found!r}")
     if "@" in parts["host"] or set("?#") & set(found):
-        raise SettingsError(f"{name} may hold no password, query or fragment", hint="tokens go into the environment")
+        raise SettingsError(f"{place} may hold no password, query or fragment", hint="tokens go into the environment")
     return found.rstrip("/")
 
 
