@@ -160,7 +160,8 @@ class Machine:
         """`aq run --once`. Killed at its wait number `kill_after`; agents live on then."""
         app = self.app()
         events = VirtualEvents(self, kill_after, list(signals))
-        with app.supervise(slots):
+        with app.supervise(slots) as announce:
+            announce()
             report = Loop(app.tools, events, slots, once=True, wait_s=1e9).run()
         self.process_ends()
         return report
@@ -174,7 +175,8 @@ class Machine:
     def recover(self) -> None:
         """`aq recover`: settle what a crash left, start nothing."""
         app = self.app()
-        with app.supervise(0):
+        with app.supervise(0) as announce:
+            announce()
             recover_all(app.tools)
         self.process_ends()
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,9 @@ def note_path(layout: Layout) -> str:
 
 
 @contextmanager
-def supervise(layout: Layout, disk: Disk, *, slots: int, started_at: float) -> Iterator[None]:
-    """Be the supervisor of this queue while the context is open.
+def supervise(layout: Layout, disk: Disk, *, slots: int, started_at: float) -> Iterator[Callable[[], None]]:
+    """Be the supervisor of this queue while the context is open. Its value says so to others, who may send signals from
+    then on.
 
     Raises:
         BusyError: another one is. StorageError: the queue cannot be written.
@@ -40,16 +41,26 @@ def supervise(layout: Layout, disk: Disk, *, slots: int, started_at: float) -> I
     pid = os.getpid()
     note = {"shim": pid, "shim_start": kernel.start_time(pid), "boot_id": kernel.boot_id(), "slots": slots,
             "started_at": started_at}  # fmt: skip
-    try:
-        try:
-            disk.sweep(lambda pid: kernel.start_time(pid) != "")
+
+    def announce() -> None:
+        with _refusing(layout):
             disk.put(note_path(layout), json.dumps(note).encode(), durable=False)
-        except OSError as error:
-            raise storage_error(error, layout.root) from error
-        yield
+
+    try:
+        with _refusing(layout):
+            disk.sweep(lambda pid: kernel.start_time(pid) != "")
+        yield announce
     finally:
         disk.remove(note_path(layout))
         lock.close()
+
+
+@contextmanager
+def _refusing(layout: Layout) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(error, layout.root) from error
 
 
 def find(layout: Layout) -> Mapping[str, Any] | None:

@@ -110,8 +110,8 @@ class App(Adapters):
 
         return find(self.layout)
 
-    def supervise(self, slots: int) -> "AbstractContextManager[None]":
-        """Be this queue's supervisor while the context is open."""
+    def supervise(self, slots: int) -> "AbstractContextManager[Callable[[], None]]":
+        """Be this queue's supervisor while the context is open; its value lets others know."""
         from agent_queue.system.supervisor import supervise
 
         return supervise(self.layout, self.disk, slots=slots, started_at=self.tools.clock.now().timestamp())
@@ -137,9 +137,10 @@ class App(Adapters):
         manager = ServiceManager(self.environment)
         folders = [*(self.layout.stage(stage) for stage in Stage), f"{self.layout.root}/lanes", self.layout.outbox]
         with (
-            self.supervise(slots), self.processes.warm(), closing(self.notifier),
+            self.supervise(slots) as announce, self.processes.warm(), closing(self.notifier),
             MachineEvents(self.processes, folders, manager.alive) as events,
         ):  # fmt: skip
+            announce()  # not before signals are caught: `aq stop` goes by this
             beside = echoing(self, events, pull_minutes)
             self.lanes.allowance = budgets.allowance(self)
             loop = Loop(self.tools, beside, slots, once=once, wait_s=wait_s, only_engine=engine)
