@@ -49,6 +49,8 @@ NOT_EXACT = {
     ),
     "it shortened the conversation, and does not tell what that took": ("pi/ctx", "pi/shortened"),
     "what a helper used is told nowhere": ("opencode/helper",),
+    "it was killed before it wrote down its last step": ("mini/term_tool",),
+    "it was killed before its conversation was named": ("openhands/term_tool",),
     "its rollout is not among the recordings": ("codex/narrow", "codex/no_yolo", "codex/overloaded", "codex/quota"),
     "its log or state is not among the recordings": ("aider/badkey", "openhands/badkey"),
     "its transcript is not among the recordings": (

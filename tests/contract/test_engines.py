@@ -194,8 +194,10 @@ OUTCOMES: dict[str, str] = {
     "aider/badkey": Failure.AUTH,  # exit 0
     "mini/ok": DONE,
     "mini/badkey": Failure.AUTH,
+    "mini/term_tool": Failure.CRASH,
     "openhands/ok": DONE,
     "openhands/badkey": Failure.AUTH,  # exit 0
+    "openhands/term_tool": Failure.CRASH,
 }
 
 INEXACT = {
