@@ -91,7 +91,7 @@ def test_every_command_line_is_one(page: Path) -> None:
     assert [problem for line in lines if (problem := wrong_with(line))] == []
 
 
-def tests_that_are_not(page: Path, tests: str) -> list[str]:
+def missing_tests(page: Path, tests: str) -> list[str]:
     """What a page says is shown by a test, and is not."""
     text = page.read_text(encoding="utf-8")
     named = [name for name in re.findall(r"`(test_\w+)`", text) if f"def {name}(" not in tests]
@@ -100,9 +100,9 @@ def tests_that_are_not(page: Path, tests: str) -> list[str]:
 
 def test_every_test_that_a_page_names_is_there(tmp_path: Path) -> None:
     tests = "".join(path.read_text(encoding="utf-8") for path in (PROJECT / "tests").rglob("test_*.py"))
-    assert {page.name: found for page in PAGES if (found := tests_that_are_not(page, tests))} == {}
+    assert {page.name: found for page in PAGES if (found := missing_tests(page, tests))} == {}
     (tmp_path / "page.md").write_text("`test_that_is_not_there` `tests/nowhere.py` `tests/crash`\n")
-    assert tests_that_are_not(tmp_path / "page.md", tests) == ["test_that_is_not_there", "tests/nowhere.py"]
+    assert missing_tests(tmp_path / "page.md", tests) == ["test_that_is_not_there", "tests/nowhere.py"]
 
 
 def test_a_wrong_line_or_link_is_seen(tmp_path: Path) -> None:
