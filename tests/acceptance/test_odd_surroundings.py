@@ -76,7 +76,7 @@ def test_no_line_of_a_journal_keeps_a_command_from_its_work(aq: Aq, jobs: Jobs) 
     for command in ("status", "show", "insights"):
         aq(command, *([job] if command == "show" else []))
     assert aq("insights", "--by", "day", "--json").json()["total"]["jobs"] == 1
-    assert aq("show", job, "--json").json()["journal_lines_skipped"] == 1
+    assert aq("show", job, "--json").json()["journal_lines_skipped"] == len(FOREIGN)
     assert aq("clean", "--keep", "0", "--json").json()["archived"] == [job]
 
 

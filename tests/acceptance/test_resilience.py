@@ -152,7 +152,7 @@ def test_a_job_that_always_fails_the_same_way_stops_after_two_attempts(aq: Aq, j
 @pytest.mark.parametrize("kind", ["dead", "reused"])
 def test_each_recovery_is_one_line_and_one_entry(aq: Aq, jobs: Jobs, kind: str) -> None:
     job = crashed(aq, jobs)
-    said = aq("run", "--once", "--engine", "none", check=None).err if kind == "dead" else aq("recover").err
+    said = aq("run", "--once", "--engine", "devin", check=None).err if kind == "dead" else aq("recover").err
     assert len([line for line in said.splitlines() if job in line and "recovering" in line]) == 1
     assert [entry["move"] for entry in entries(jobs, job) if entry.get("result") == "recovered"] == ["recover"]
 

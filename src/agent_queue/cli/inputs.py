@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
 
 from agent_queue.core.errors import UsageError
 
@@ -23,7 +22,7 @@ def inputs(path: str) -> Iterator[tuple[str, bytes]]:
     if path == "-" and sys.stdin.closed:
         raise UsageError("standard input can be read once only")
     try:
-        with nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb") as file:
+        with sys.stdin.buffer if path == "-" else open(path, "rb") as file:
             data = file.read()
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
