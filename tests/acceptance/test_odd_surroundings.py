@@ -94,10 +94,6 @@ def test_a_stream_that_is_closed_or_full_is_no_defect(aq: Aq, queue: Path, comma
     assert "defect" not in ran.stderr
 
 
-def test_standard_input_can_be_named_twice(aq: Aq, queue: Path) -> None:
-    assert "the body is empty" in aq("add", "-", "-", "--engine", "shell", input="true\n", check=65).err
-
-
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
 def test_a_name_that_is_no_utf_8_can_be_told(aq: Aq, jobs: Jobs, git: Callable[..., str], locale: str) -> None:
     name = os.fsdecode(b"caf\xe9.txt")
