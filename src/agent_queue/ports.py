@@ -160,7 +160,7 @@ class Queue(Protocol):
 
     def run_folder(self, job: JobId, run: int) -> RunFolder: ...
     def archive(self, job: JobId, label: str) -> bool:
-        """Put a finished job's run folders away; False when it has none."""
+        """Put a finished job's run folders away, where they can still be read; False when it has none."""
 
 
 class LaneFiles(Protocol):

@@ -43,7 +43,14 @@ class MemoryRunFolder:
         return f"{self.path}/{name}"
 
     def read(self, name: str) -> bytes | None:
-        return self._machine.read(self.path_of(name))
+        return self._machine.read(self._found(name))
+
+    def _found(self, name: str) -> str:
+        """Where it lies: in the archive, once the run was put away."""
+        tail = f"/{self.path_of(name).removeprefix('runs/')}"
+        kept = sorted(path for path in self._machine.files if path.startswith("archive/") and path.endswith(tail))
+        here = any(path.startswith(f"{self.path}/") for path in self._machine.files)
+        return kept[-1] if kept and not here else self.path_of(name)
 
     def write(self, name: str, data: bytes, *, durable: bool = False) -> None:  # noqa: ARG002 - memory is
         self._machine.put(self.path_of(name), data)
@@ -61,7 +68,7 @@ class MemoryRunFolder:
         return (self.read(name) or b"")[-limit:]
 
     def written_at(self, name: str) -> float | None:
-        file = self._machine.files.get(self.path_of(name))
+        file = self._machine.files.get(self._found(name))
         return file.written_ns / 1e9 if file else None
 
 

@@ -243,6 +243,6 @@ class MoveRules(QueueRules):
         self.carry(queue, decide(self.built(queue, A), Broke(kind=Failure.CRASH, reason=""), Policy(), NOW, 0))
         queue.run_folder(A, 1).write("agent.log", b"x")
         assert queue.archive(A, "20260301-120000")
-        assert queue.run_folder(A, 1).read("agent.log") is None
+        assert queue.run_folder(A, 1).read("agent.log") == b"x", "who asks for it is shown it from the archive"
         assert not queue.archive(A, "20260301-120001")
         assert (self.found(queue, A).stage, queue.past(A).run) == (Stage.FAILED, 1)
