@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Every target sets up .venv by itself when it is missing or out of date.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-engines test-redmine check bench docs lock
+.PHONY: help demo test test-engines test-redmine check bench crash nightly docs lock
 MAKEFLAGS += --no-print-directory
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH
 
@@ -49,6 +49,15 @@ check-docs:
 
 bench: .venv/ready ## measure, and write docs/benchmarks.md
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+crash: .venv/ready ## kill, cut, fuzz and soak it as before a commit, and write docs/reliability.md
+	@$(BIN)/python -m tools.reliability commit $(ARGS)
+
+# A night that was ended goes on where it was, when it is called again with the same SEED and the same source.
+SEED ?= $(shell date +%Y%m%d)
+MINUTES ?= 80
+nightly: .venv/ready ## the same with other seeds, round after round for MINUTES; SEED goes on with a night that was ended
+	@$(BIN)/python -m tools.reliability night $(SEED) $(MINUTES)
 
 docs: .venv/ready ## write the generated pages of docs/ anew
 	@$(BIN)/python tools/make_docs.py

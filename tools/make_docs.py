@@ -8,10 +8,13 @@ import difflib
 import sys
 from pathlib import Path
 
-from pages import commands, configuration, engines, failures, journal, lifecycle, manifest, tracker
+from pages import commands, configuration, engines, failures, journal, lifecycle, manifest, reliability, tracker
 
 ROOT = Path(__file__).resolve().parent.parent
 HEADER = "<!-- Made by `make docs` from {source}; edit that instead. -->\n\n"
+RELIABILITY_HEADER = (
+    "<!-- Made by `make docs` from docs/reliability.json, which `make crash` and `make nightly` write. -->\n\n"
+)
 REFERENCE = {
     "manifest": (manifest.page, "src/agent_queue/core/manifest.py"),
     "commands": (commands.page, "src/agent_queue/cli"),
@@ -21,6 +24,7 @@ REFERENCE = {
     "journal": (journal.page, "src/agent_queue/core/history.py"),
     "tracker": (tracker.page, "src/agent_queue/core/label_map.py"),
 }
+RELIABILITY = ROOT / "docs/reliability.md"
 LIFECYCLE = ROOT / "docs/explanation/lifecycle.md"
 
 
@@ -30,6 +34,7 @@ def wanted() -> dict[Path, str]:
         ROOT / f"docs/reference/{name}.md": HEADER.format(source=source) + page()
         for name, (page, source) in REFERENCE.items()
     }
+    files[RELIABILITY] = RELIABILITY_HEADER + reliability.page()
     files[LIFECYCLE] = lifecycle.renewed(LIFECYCLE.read_text(encoding="utf-8"))
     return files
 

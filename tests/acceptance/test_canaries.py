@@ -1,14 +1,17 @@
 """What jobs say, what agents say and what the environment holds stays where it belongs: canaries in each, and a search.
 
 A canary is a word that stands nowhere else. Journal, caches, names, branches, commits, arguments and figures may hold
-none; the job's own file, its run folder and the views of it may hold those of the prompt and of the agent.
+none; the job's own file, its run folder and the views of it may hold those of the prompt and of the agent. This is
+harness I of the crash harnesses: how many places were looked at stands in docs/reliability.md.
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from crash.report import record
 
 from .conftest import Agent, Aq, Jobs, begun, done, wait_for
 
@@ -18,7 +21,19 @@ OURS = (PROMPT, SAID, FAILED, PASSED, HIDDEN, SET)
 BODY = f"# Mend the total\n\nThe rows are wrong: {PROMPT}, see there.\n"
 
 
+looked_at = Counter[str]()
+
+
+@pytest.fixture(autouse=True)
+def counted(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Write down how many texts were searched by the test."""
+    looked_at.clear()
+    yield
+    record(f"I canaries, {request.node.name}", tried=looked_at["texts"], bad=0)
+
+
 def found_in(text: str | bytes) -> list[str]:
+    looked_at["texts"] += 1
     data = text if isinstance(text, bytes) else text.encode()
     return [canary for canary in OURS if canary.encode() in data]
 

@@ -32,7 +32,7 @@ def retried(bench: Bench) -> None:
 def three(bench: Bench) -> None:
     empty(bench)
     for name in ("one", "two", "three"):
-        bench.add(name, body())
+        bench.add(name, body(), f"lock: {name}")  # without one, jobs of one folder wait for each other
 
 
 def reviewed(bench: Bench) -> None:

@@ -1,10 +1,10 @@
 """Harnesses A and B: SIGKILL before a call that counts, or an error instead of it; then recovery.
 
-    python -m crash.faults FOLDER kill|error SHARD SHARDS COUNT [ONLY]
+    python -m crash.faults FOLDER kill|error SHARD SHARDS PERCENT ROUND [ONLY]
 
-tries its share of COUNT faults in FOLDER and prints a tally as JSON. A COUNT above the number of different faults
-begins again, with a second fault of the same kind in the recovery. ONLY: cases whose name begins so, or CASE@CALL,
-until the first bad one.
+tries so many of the faults that there are in every SHARDS-th case, in FOLDER, and prints a tally as JSON. In a ROUND
+after 0 it tries others, every other one with a second fault of the same kind in the recovery. ONLY: cases whose name
+begins so, or CASE@CALL, until the first bad one.
 """
 
 import json
@@ -46,6 +46,9 @@ SHIM_ERRORS = {
     "sendmsg": ("EPIPE",),
 }
 
+GOLDEN = 0.618034
+"""By this much of a step the faults of a round lie beside those of the round before: no two rounds choose alike."""
+
 
 class Fault(NamedTuple):
     """SIGKILL before, or an error instead of, the `number`-th call of this name."""
@@ -63,22 +66,21 @@ class Fault(NamedTuple):
         return f"{self.case.name}, {self.error or 'killed'} at {self.name} {self.number}"
 
 
-def kills(templates: Templates, only: str) -> Iterator[Fault]:
-    for case in SHIM_CASES:
+def kills(templates: Templates, case: Case) -> Iterator[Fault]:
+    if case in SHIM_CASES:
         for name, count in (SHIM_CALLS_LATE if case.late else SHIM_CALLS).items():
             yield from (Fault(case, name, number + 1) for number in range(count))
-    for case in CASES:
-        if case.name.startswith(only):
-            yield from (Fault(case, call.name, call.number) for call in listed(templates, case))
+    else:
+        yield from (Fault(case, call.name, call.number) for call in listed(templates, case))
 
 
-def errors(templates: Templates, only: str) -> Iterator[Fault]:
-    for fault in [fault for fault in kills(templates, "no case") if fault.name in SHIM_ERRORS]:
-        yield from (fault._replace(error=error) for error in SHIM_ERRORS[fault.name])
-    for case in CASES:
-        for call in listed(templates, case, tuple(ERRORS)) if case.name.startswith(only) else ():
-            if _counts(call):
-                yield from (Fault(case, call.name, call.number, error) for error in ERRORS[call.name])
+def errors(templates: Templates, case: Case) -> Iterator[Fault]:
+    if case in SHIM_CASES:
+        for fault in kills(templates, case):
+            yield from (fault._replace(error=error) for error in SHIM_ERRORS.get(fault.name, ()))
+    else:
+        for call in filter(_counts, listed(templates, case, tuple(ERRORS))):
+            yield from (Fault(case, call.name, call.number, error) for error in ERRORS[call.name])
 
 
 def _counts(call: Call) -> bool:
@@ -95,15 +97,16 @@ class Faults:
         self._names = CHANGING if kind == "kill" else tuple(ERRORS)
         self.tally = Tally()
 
-    def run(self, shard: int, shards: int, count: int, only: str = "") -> None:
+    def run(self, shard: int, shards: int, percent: int, round_: int, only: str = "") -> None:
         listing = kills if self._kind == "kill" else errors
         begin, _, call = only.partition("@")
-        found = [fault for fault in listing(self._templates, begin) if fault.case.name.startswith(begin)]
-        found = [fault for fault in found if fault.name.startswith(call)]
-        step = max(len(found) / count, 1.0)
-        for index in range(shard, count if not only else min(count, len(found)), shards):
-            second = index >= len(found)
-            self.try_fault(found[int(index * step) % len(found)], random.Random(index) if second else None)
+        cases = [case for case in (*SHIM_CASES, *CASES)[shard::shards] if case.name.startswith(begin)]
+        found = [fault for case in cases for fault in listing(self._templates, case) if fault.name.startswith(call)]
+        count, shift = round(len(found) * percent / 100), round_ * GOLDEN % 1.0
+        for index in range(count):
+            second = round_ > 0 and index % 2 == 1
+            fault = found[int((index + shift) * len(found) / count)]
+            self.try_fault(fault, random.Random(f"{round_} {index}") if second else None)
             if only and self.tally.bad:
                 return
 
@@ -116,7 +119,9 @@ class Faults:
             if not found and second is not None and fault.case.template is not None:
                 self.tally.again += 1
                 bench.aq(*RUN, names=self._names, inject=self._another(second))
-            self.tally.add(str(fault), found or after(bench, fault.case, done.err, may_fail=bool(fault.error)))
+            # The second one may hit a git that was started, and not us: then its job fails, and says so.
+            may_fail = bool(fault.error) or second is not None
+            self.tally.add(str(fault), found or after(bench, fault.case, done.err, may_fail=may_fail))
         shutil.rmtree(bench.folder, ignore_errors=True)
 
     def _suffered(self, bench: Bench, fault: Fault) -> tuple[Done, bool]:
@@ -155,12 +160,12 @@ def judged(bench: Bench, fault: Fault, done: Done) -> list[str]:
     return acknowledge(bench, fault.case, done.code, done.out)
 
 
-def main(folder: str, kind: str, shard: int, shards: int, count: int, only: str = "") -> None:
+def main(folder: str, kind: str, shard: int, shards: int, percent: int, round_: int, only: str = "") -> None:
     preload()
     harness = Faults(Path(folder), kind)
-    harness.run(shard, shards, count, only)
+    harness.run(shard, shards, percent, round_, only)
     print(json.dumps(asdict(harness.tally)))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6]), *sys.argv[6:])
+    main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:7]), *sys.argv[7:])

@@ -235,10 +235,7 @@ def unexplained(root: str) -> list[str]:
     """Files that nobody can say what they are for, once a supervisor has cleaned up."""
     found = []
     known = places(root)
-    for path in sorted(Path(root).rglob("*")):
-        name = str(path.relative_to(root))
-        if path.is_dir():
-            continue
+    for name in _files(root):
         if _SCRAPS.fullmatch(name):
             found.append(f"{name} was left behind")
         elif not _EXPLAINED.fullmatch(name):
@@ -248,14 +245,18 @@ def unexplained(root: str) -> list[str]:
     return found
 
 
+def _files(root: str) -> list[str]:
+    """Every file below, by its path from there. By `os.walk`: this is asked for every state of a disk."""
+    start = len(root) + 1
+    return sorted(f"{folder}/{name}"[start:] for folder, _, names in os.walk(root) for name in names)
+
+
 def snapshot(root: str) -> dict[str, bytes]:
     """All that a second recovery must leave as the first one left it."""
-    left_out = (".aq/", "locks/")
     return {
-        name: path.read_bytes()
-        for path in sorted(Path(root).rglob("*"))
-        if path.is_file() and not (name := str(path.relative_to(root))).startswith(left_out)
-    }
+        name: Path(root, name).read_bytes() for name in _files(root)
+        if not name.startswith((".aq/", "locks/")) and os.path.isfile(f"{root}/{name}")
+    }  # fmt: skip
 
 
 def differences(before: dict[str, bytes], after: dict[str, bytes]) -> list[str]:

@@ -39,15 +39,19 @@ SHIM, PROCESSES = "system/shim.py", "system/processes.py"
 
 
 def cut(scenario: str, per_cut: int = 4) -> tuple[str, ...]:
-    return ("power_cut", scenario, str(per_cut), "0", "first")
+    return ("power_cut", scenario, str(per_cut), "0", "0", "first")
 
 
 def errors(case: str) -> tuple[str, ...]:
-    return ("faults", "error", "0", "1", "100", case)
+    return ("faults", "error", "0", "1", "100", "0", case)
 
 
 def deed(name: str, count: int = 1) -> tuple[str, ...]:
-    return ("processes", str(count), name)
+    return ("processes", str(count), "0", name)
+
+
+def soak(jobs: int) -> tuple[str, ...]:
+    return ("soak", str(jobs), "0")
 
 
 SYNC_NAMES = """\
@@ -180,7 +184,7 @@ MUTANTS = (
     Mutant(
         "what killed writers left is not swept up",
         (Edit("system/supervisor.py", '        disk.sweep(lambda pid: kernel.start_time(pid) != "")\n'),),
-        ("faults", "kill", "0", "1", "100", "add"),
+        ("faults", "kill", "0", "1", "100", "0", "add"),
         "was left behind",
     ),
     Mutant(
@@ -202,7 +206,7 @@ MUTANTS = (
     ),
     Mutant(
         "a move that a killed process announced is finished without a flush of the announcement",
-        (Edit(FOLDERS, "        self._disk.sync_file(self._layout.journal(job.id))", "        pass"),),
+        (Edit(FOLDERS, "        self._disk.sync_file(self._layout.journal(job))  #", "        pass  #"),),
         cut("killed:ships"),
         "was acknowledged, and it lies in",
     ),
@@ -245,12 +249,12 @@ MUTANTS = (
     Mutant(
         "a run that is alive is taken for dead",
         (Edit("core/recovery.py", "    if alive:\n        return Repair.ADOPT\n"),),
-        ("state_machine", "200"),
+        ("state_machine", "200", "30", "0"),
     ),
     Mutant(
         "a shim does not wait for the word to go",
         (Edit("system/warm_parent.py", "    if posix.read(go, 1) == GO:\n", "    if True:\n"),),
-        ("faults", "error", "0", "1", "100", "shim@pidfd_open"),
+        errors("shim@pidfd_open"),
         "launched twice",
     ),
     Mutant(
@@ -302,27 +306,69 @@ MUTANTS = (
     ),
     Mutant(
         "the shim sweeps nothing",
-        (Edit(SHIM, "        stragglers = sweep()\n", "        stragglers = 0\n"),),
+        (Edit(SHIM, "        stragglers = sweep(group)\n", "        stragglers = 0\n"),),
         deed("kill_agent"),
         "survive",
     ),
     Mutant(
         "every checkpoint uses an index of one name",
         (Edit("system/own_index.py", "INDEX_PREFIX + secrets.token_hex(6)", 'INDEX_PREFIX + "one"'),),
-        ("snapshots", "in-place", "14", "add"),
+        ("snapshots", "in-place", "14", "0", "update-index"),
         "a lock is stuck",
     ),
     Mutant(
         "a checkpoint runs the hooks that it finds",
         (Edit("system/git.py", '    "core.hooksPath=/dev/null",\n'),),
-        ("snapshots", "plain", "1"),
+        ("snapshots", "plain", "1", "0"),
         "ran: ",
     ),
     Mutant(
         "filters are run as the agent left them",
         (Edit("system/filters.py", "    return tuple(settings), different\n", "    return (), ()\n"),),
-        ("snapshots", "filter", "1"),
+        ("snapshots", "filter", "1", "0"),
         "ran: ",
+    ),
+    Mutant(
+        "jobs that lock the same name run at once",
+        (
+            Edit(
+                "wiring/adapters.py",
+                "        return mutexes(manifest.lock, place=",
+                "        return () and mutexes((), place=",
+            ),
+        ),
+        soak(60),
+        "held a lock beside another job",
+    ),
+    Mutant(
+        "a supervisor keeps a file open for every run that ended",
+        (Edit("system/events.py", "                    os.close(key.fd)\n", ""),),
+        soak(36),
+        "a supervisor grew",
+    ),
+    Mutant(
+        "a journal's values are taken whatever they are",
+        (
+            Edit(
+                "core/history.py",
+                "    return {key: value for key, value in entry.items() if key not in wrong} if",
+                "    return entry if",
+            ),
+        ),
+        ("fuzz", "journals", "400", "0"),
+        "Traceback",
+    ),
+    Mutant(
+        "a supervisor may be told to have no slots",
+        (Edit("core/settings.py", '    if values.get("slots", 1) < 1:\n', "    if False:\n"),),
+        ("fuzz", "configurations", "1700", "0"),
+        "counts are",
+    ),
+    Mutant(
+        "files may be copied into worktrees from outside of the repository",
+        (Edit("core/settings.py", 'if text.startswith(("/", "~")) or', 'if text.startswith("~") or'),),
+        ("fuzz", "configurations", "1700", "0"),
+        "leads out of the repository",
     ),
     Mutant(
         "nobody sweeps when the shim is dead",

@@ -2,9 +2,10 @@
 
 C2 cuts it again at every change that the recovery makes.
 
-    python -m crash.power_cut FOLDER SCENARIO PER_CUT SECOND [first]
+    python -m crash.power_cut FOLDER SCENARIO PER_CUT SECOND ROUND [first]
 
-tries one scenario and prints a tally as JSON; see `main` for what SCENARIO can be. `first` stops at the first bad one.
+tries one scenario and prints a tally as JSON; see `main` for what SCENARIO can be. In a ROUND after 0 all states are
+chosen by chance, those that always are tried being known. `first` stops at the first bad one.
 """
 
 import json
@@ -40,10 +41,11 @@ BY_CHANCE = (Survival.ORDERED, Survival.ANY)
 class PowerCuts:
     """Runs scenarios and tries the states they may leave. `scratch` is an empty folder."""
 
-    def __init__(self, scratch: str, *, seed: int = 1, atomic_rename: bool = True) -> None:
+    def __init__(self, scratch: str, *, round_: int = 0, atomic_rename: bool = True) -> None:
         self._scratch = Path(scratch)
-        self._dice = random.Random(seed)
+        self._dice = random.Random(round_)
         self._atomic = atomic_rename
+        self._fixed = FIXED if atomic_rename and not round_ else ()
         self._number = 0
         self.tally = Tally()
         self.stop_at_first = False
@@ -130,7 +132,7 @@ class PowerCuts:
             self.tally.add(f"poison, in_verify={in_verify}", [f"it lies in {where} after {deaths} deaths"])
 
     def _ways(self, per_cut: int) -> Iterator[Survival]:
-        yield from FIXED if self._atomic else ()
+        yield from self._fixed
         for number in range(per_cut):
             yield BY_CHANCE[number % 2] if self._atomic else Survival.ORDERED
 
@@ -218,13 +220,13 @@ def remove_scratch(path: str) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def main(scenario: str, per_cut: int, second: int, *options: str) -> None:
+def main(scenario: str, per_cut: int, second: int, round_: int, *options: str) -> None:
     """SCENARIO is one of SCENARIOS; with `killed:` before it, its process is killed first and the power fails later;
     with `linked:`, the file system has no safe rename; `poison` and `poison:verify` take the machine down each time."""
     scratch = scratch_folder()
     try:
         kind, _, name = scenario.rpartition(":")
-        cuts = PowerCuts(scratch, atomic_rename=kind != "linked")
+        cuts = PowerCuts(scratch, round_=round_, atomic_rename=kind != "linked")
         cuts.stop_at_first = "first" in options
         if scenario.startswith("poison"):
             cuts.try_poison(in_verify=name == "verify")
@@ -238,4 +240,4 @@ def main(scenario: str, per_cut: int, second: int, *options: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), *sys.argv[5:])
+    main(sys.argv[2], *map(int, sys.argv[3:6]), *sys.argv[6:])

@@ -1,8 +1,8 @@
 """Harness F: real processes are killed; nothing survives that should not, nothing runs twice, no exit code is lost.
 
-    python -m crash.processes FOLDER COUNT DEED...
+    python -m crash.processes FOLDER COUNT ROUND DEED...
 
-does each DEED (see DEEDS) COUNT times in FOLDER, or as often as makes sense, and prints a tally for each as JSON.
+does each DEED (see DEEDS) COUNT times in FOLDER and prints a tally of all as JSON. Another ROUND, other moments.
 """
 
 import json
@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Self
 
 from . import invariants
+from .patience import PATIENCE_S
 from .real import MAKE, Bench, Done, body, until
 from .strace import wrapper
 from .tally import Tally
@@ -37,7 +38,11 @@ wait"""
 """A child, one that ignores a hangup, one in a session of its own, and a daemon; the second run has none."""
 AT_ONCE = 4
 ATTEMPTS = 20
-DEADLINE_S = float(os.environ.get("AQ_CRASH_PATIENCE_S", "20"))
+DEADLINE_S = PATIENCE_S
+STARTS_S = 4 * PATIENCE_S
+"""How long to wait for what a deed begins with: a busy machine is no answer to the question that it asks."""
+SLOW_S = 4
+"""For how long a shim's disk is slow; a supervisor that is started meanwhile must have looked by then."""
 
 
 class Live:
@@ -80,7 +85,7 @@ class Live:
     def command(self, *arguments: str) -> Done:
         done = subprocess.run(
             [sys.executable, "-m", "agent_queue", *arguments], cwd=self.folder, env=self.bench.environment(),
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=4 * PATIENCE_S,
         )  # fmt: skip
         return Done(done.returncode, done.stdout, done.stderr)
 
@@ -96,6 +101,12 @@ class Live:
 
     def agent_runs(self) -> bool:
         return "pid" in self.record("run.json")
+
+    def supervisor(self) -> object:
+        """The pid that the note of the supervisor names."""
+        with suppress(OSError, ValueError):
+            return json.loads(Path(self.bench.root, ".aq/supervisor.json").read_bytes())["shim"]
+        return None
 
     def stage(self) -> str:
         return "".join(invariants.places(self.bench.root).get(self.job, []))
@@ -211,7 +222,7 @@ def _survive(victim: Victim, folder: Path, number: int) -> list[str]:
     token = f"1{random.Random(f'{folder}').randrange(10**9):09d}"
     with Live(folder, body(work=FAMILY.format(token=token))) as live:
         supervisor = live.spawn("run", "--once")
-        until(lambda: len(sleepers(token)) == KINDS and live.agent_runs(), seconds=DEADLINE_S, what="the family")
+        until(lambda: len(sleepers(token)) == KINDS and live.agent_runs(), seconds=STARTS_S, what="the family")
         victim(live, supervisor)
         with suppress(TimeoutError):
             until(lambda: not sleepers(token), seconds=1.0)
@@ -242,8 +253,8 @@ class MissedError(Exception):
 
 def _killed_at_a_moment(live: Live, within_s: float) -> None:
     supervisor = live.spawn("run", "--once")
-    until(lambda: live.stage() != "inbox", seconds=DEADLINE_S, what="the claim")
-    moment = time.monotonic() + random.Random(f"{live.folder}").uniform(0, within_s)
+    until(lambda: live.stage() != "inbox", seconds=STARTS_S, what="the claim")
+    moment = time.monotonic() + random.Random(live.folder.name).uniform(0, within_s)
     until(lambda: time.monotonic() >= moment or supervisor.poll() is not None)
     supervisor.kill()
     if supervisor.wait() != -signal.SIGKILL:
@@ -251,13 +262,19 @@ def _killed_at_a_moment(live: Live, within_s: float) -> None:
 
 
 def adopted(folder: Path, number: int) -> list[str]:
-    """Kill the supervisor while its agent runs, and let another one wait for the end."""
-    with Live(folder, body(code=7, work="sleep 1")) as live:
+    """Kill the supervisor while its agent runs, and let another one look at it for a while before the end comes."""
+    gate = folder / "gate"
+    with Live(folder, body(code=7, work=f"while [ ! -e {gate} ]; do sleep 0.02; done")) as live:
         supervisor = live.spawn("run", "--once")
-        until(lambda: live.starts() > 0, seconds=DEADLINE_S, what="the agent")
+        until(lambda: live.starts() > 0, seconds=STARTS_S, what="the agent")
         supervisor.kill()
         supervisor.wait()
-        return _ended_once(live, live.spawn("run", "--once"))
+        after = live.spawn("run", "--once")
+        until(lambda: live.supervisor() == after.pid, seconds=STARTS_S, what="the next supervisor")
+        with suppress(TimeoutError):
+            until(lambda: live.starts() > 1, seconds=0.5)
+        gate.touch()
+        return _ended_once(live, after)
 
 
 def _ended_once(live: Live, after: subprocess.Popen[bytes]) -> list[str]:
@@ -278,7 +295,7 @@ def alone(folder: Path, number: int) -> list[str]:
     work = "trap 'exit 0' TERM; sleep 60 & wait"
     with Live(folder, body(work=work), "timeout: 0.6s") as live:
         supervisor = live.spawn("run", "--once")
-        until(live.starts, seconds=DEADLINE_S, what="the agent")
+        until(live.starts, seconds=STARTS_S, what="the agent")
         supervisor.kill()
         supervisor.wait()
         until(lambda: live.record("exit.json"), seconds=DEADLINE_S, what="the deadline")
@@ -294,7 +311,7 @@ def stopped_early(folder: Path, number: int) -> list[str]:
     with Live(folder, body(work="sleep 60")) as live:
         python = _slow_shim(live, "renameat", 1)
         supervisor = live.spawn("run", "--once", python=python)
-        until((live.run_folder() / "agent.log").exists, seconds=DEADLINE_S, what="the shim")
+        until((live.run_folder() / "agent.log").exists, seconds=STARTS_S, what="the shim")
         assert not live.record("run.json")
         cancel = live.spawn("cancel", live.job)
         try:
@@ -309,14 +326,14 @@ def slow_record(folder: Path, number: int) -> list[str]:
     """The disk is slow when the shim records the end, and a new supervisor looks: the job is alive until then."""
     with Live(folder, body(code=7)) as live:
         supervisor = live.spawn("run", "--once", python=_slow_shim(live, "fsync", 1))
-        until(lambda: any(word == "end" for word, _ in live.bench.ledger()), seconds=DEADLINE_S, what="the agent's end")
+        until(lambda: any(word == "end" for word, _ in live.bench.ledger()), seconds=STARTS_S, what="the agent's end")
         supervisor.kill()
         supervisor.wait()
         return _ended_once(live, live.spawn("run", "--once"))
 
 
 def _slow_shim(live: Live, call: str, number: int) -> str:
-    inject = f"{call}:delay_enter=1500000:when={number}"
+    inject = f"{call}:delay_enter={SLOW_S * 1_000_000}:when={number}"
     return wrapper(live.folder / "python", live.folder / "shim.strace", (call,), inject)
 
 
@@ -325,14 +342,14 @@ DEEDS: dict[str, Callable[[Path, int], list[str]]] = {
 } | {victim.__name__: partial(_survive, victim) for victim in VICTIMS}
 
 
-def tallies(folder: Path, count: int, names: Sequence[str]) -> Iterator[tuple[str, Tally]]:
+def tallied(folder: Path, count: int, round_: int, names: Sequence[str]) -> Tally:
+    tally = Tally()
     for name in names:
-        tally = Tally()
 
         def one(number: int, name: str = name) -> list[str]:
             for attempt in range(ATTEMPTS):
                 try:
-                    return DEEDS[name](folder / f"{name}-{number}-{attempt}", number)
+                    return DEEDS[name](folder / f"{name}-{round_}-{number}-{attempt}", number)
                 except MissedError:
                     continue
                 except (TimeoutError, subprocess.TimeoutExpired) as error:
@@ -343,12 +360,12 @@ def tallies(folder: Path, count: int, names: Sequence[str]) -> Iterator[tuple[st
             for number, found in enumerate(pool.map(one, range(count))):
                 tally.tried += 1
                 tally.add(f"{name} {number}", found)
-        yield name, tally
+    return tally
 
 
-def main(folder: str, count: int, names: Sequence[str]) -> None:
-    print(json.dumps({name: asdict(tally) for name, tally in tallies(Path(folder), count, names)}))
+def main(folder: str, count: int, round_: int, names: Sequence[str]) -> None:
+    print(json.dumps(asdict(tallied(Path(folder), count, round_, names))))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3:])
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])

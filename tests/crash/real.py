@@ -18,6 +18,7 @@ from agent_queue.core.job import Stage
 
 from . import invariants
 from .marks import Created, Launched, Mark
+from .patience import PATIENCE_S
 from .strace import attached, wait_for_tracer
 from .tally import python_path
 
@@ -125,7 +126,8 @@ class Bench:
             self.created[job] = Path(self.root, "inbox", f"{job}.md").read_bytes()
 
     def aq(
-        self, *arguments: str, names: Sequence[str] = (), inject: str = "", python: str = "", limit_s: float = 60.0
+        self, *arguments: str, names: Sequence[str] = (), inject: str = "", python: str = "",
+        limit_s: float = 3 * PATIENCE_S,
     ) -> "Done":  # fmt: skip
         """Run a command in a child of this process: like a fresh one, without the time that imports take.
 
@@ -213,7 +215,7 @@ def waited(pid: int, limit_s: float) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def until(ready: Callable[[], bool], *, seconds: float = 20.0, what: str = "") -> None:
+def until(ready: Callable[[], bool], *, seconds: float = PATIENCE_S, what: str = "") -> None:
     """Look until something is so.
 
     Raises:

@@ -1,15 +1,10 @@
-"""How much the harnesses do, and where they write down what they did."""
+"""Where the harnesses write down what they did."""
 
 import fcntl
 import json
 import os
 from pathlib import Path
 from typing import Any
-
-
-def scaled(count: int) -> int:
-    """A count at commit size, times AQ_CRASH_SCALE: 10 and more for a nightly run, below 1 for a quick look."""
-    return max(1, round(count * float(os.environ.get("AQ_CRASH_SCALE", "1"))))
 
 
 def record(harness: str, **counts: Any) -> None:

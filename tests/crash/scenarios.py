@@ -18,9 +18,12 @@ def ships(machine: Machine) -> None:
 
 
 def lanes(machine: Machine) -> None:
-    """Three at once, on two slots: claims and ends are settled as batches. One ships by itself."""
+    """Three at once, on two slots: claims and ends are settled as batches. One ships by itself.
+
+    Each locks a name of its own: without one, jobs of one folder wait for each other.
+    """
     for name, keys in (("one", ("ship: auto", "verify: 'true'")), ("two", ()), ("three", ("review-policy: auto",))):
-        machine.add(name, "exit 0", *keys)
+        machine.add(name, "exit 0", f"lock: {name}", *keys)
     machine.run()
     requests.promote(machine.app().tools, JobId(next(iter(jobs_in(machine, Stage.REVIEW)))))
 

@@ -1,8 +1,9 @@
 """Harness E: SIGKILL at every call of a checkpoint that changes something; then the next supervisor's work.
 
-    python -m crash.snapshots FOLDER SHAPE COUNT [COMMAND]
+    python -m crash.snapshots FOLDER SHAPE COUNT ROUND [COMMAND]
 
 tries COUNT kills, spread over all that there are, in a repository of this SHAPE below FOLDER; prints a tally as JSON.
+Another ROUND tries others.
 COMMAND: only kills of this command of git's together with its parent, until the first that leaves something wrong.
 A git is killed at one of its system calls, by strace, alone or with the process that started it; that process itself
 before one of its own changes, or before it starts a git.
@@ -239,9 +240,8 @@ def points(stage: Stage, log: Path) -> list[Point]:
     return found
 
 
-def drawn(most: int) -> list[Point]:
+def drawn(most: int, dice: random.Random) -> list[Point]:
     """Seeded kills where looking for all of them would take too long; the last calls of a kind may never come."""
-    dice = random.Random(most)
     calls = {"update-index": 60, "write-tree": 60, "commit-tree": 4, "update-ref": 4}
     found = []
     for _ in range(most):
@@ -281,7 +281,10 @@ def wrong(stage: Stage, run: int) -> list[str]:
     if not stage.shape.large and git(stage.repo, "rev-parse", f"{BRANCH}^{{tree}}") != stage.expected:
         found.append("the bytes are not those that `git add` would store")
     found += wrong_inside(stage) if stage.shape.inside[0] else []
-    stage.open(run)
+    try:
+        stage.open(run)
+    except AqError as error:
+        found.append(f"the next run cannot begin: {error}")
     if stage.state() != stage.theirs:
         found.append("the user's own was changed")
     return [*found, *ran(stage), *(untidy(stage) if not stage.shape.in_place else [])]
@@ -314,11 +317,10 @@ def untidy(stage: Stage) -> list[str]:
     return found
 
 
-def main(folder: str, name: str, most: str, command: str = "") -> None:
-    stage, tally = Stage(Path(folder), SHAPES[name]), Tally()
-    chosen = points(stage, Path(folder, "trace")) if not stage.shape.large else drawn(int(most))
+def main(folder: str, name: str, most: str, round_: str, command: str = "") -> None:
+    stage, tally, dice = Stage(Path(folder), SHAPES[name]), Tally(), random.Random(f"{name} {round_}")
+    chosen = points(stage, Path(folder, "trace")) if not stage.shape.large else drawn(int(most), dice)
     chosen = [point for point in chosen if point.command == command or not command]
-    dice = random.Random(name)
     if len(chosen) > int(most):
         step = len(chosen) / int(most)
         chosen = [chosen[int(number * step + dice.random() * step)] for number in range(int(most))]
@@ -327,7 +329,7 @@ def main(folder: str, name: str, most: str, command: str = "") -> None:
         stage.renew()
         if stage.shape.large:
             stage.shape.change(stage.root, number + 1)
-        kill(stage, point, both=bool(command) or number % 2 == 1)
+        kill(stage, point, both=bool(command) or (number + int(round_)) % 2 == 1)
         tally.tried += 1
         tally.add(f"{name}, {point}", wrong(stage, 2))
         if command and tally.bad:

@@ -1,8 +1,8 @@
 """Harness D: any sequence of what people, supervisors and fate do to a queue, with a virtual clock.
 
-    python -m crash.state_machine FOLDER EXAMPLES
+    python -m crash.state_machine FOLDER EXAMPLES STEPS SEED
 
-tries so many sequences, until the first bad one, and prints a tally as JSON.
+tries so many sequences of so many deeds, until the first bad one, and prints a tally as JSON.
 """
 
 import json
@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Self
 
-from hypothesis import HealthCheck, note, settings
+from hypothesis import HealthCheck, core, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -40,10 +40,13 @@ from .virtual import KilledError
 
 BODIES = ("exit 0", "exit 0", "exit 3")
 KEYS = ((), ("verify: 'true'",), ("verify: exit 1",), ("ship: auto", "verify: 'true'"), ("review-policy: auto",),
-        ("retry: {max: 1, backoff: 5m, on: [crash, verify_failed]}",), ("lock: shared",))  # fmt: skip
+        ("retry: {max: 1, backoff: 5m, on: [crash, verify_failed]}",))  # fmt: skip
+LOCKS = ("lock: shared", "lock: one", "lock: two", "lock: three", "lock: four")
+"""Without a lock, jobs of one folder wait for each other."""
 WAYS = (Survival.NOTHING, Survival.ALL, Survival.NAMES, Survival.ZEROS, Survival.ORDERED, Survival.ANY)
 MOST_JOBS = 6
 counted = {"examples": 0, "steps": 0, "power_cuts": 0, "kills": 0}
+"""What was done so far in this process."""
 
 numbers = st.integers(0, 2**16)
 crash_at = st.none() | st.integers(1, 12) | st.integers(1, 80)
@@ -81,11 +84,14 @@ class QueueLife(RuleBasedStateMachine):
     # Deeds, each of which may be cut short.
 
     @precondition(lambda self: self.names < MOST_JOBS)
-    @rule(body=st.sampled_from(BODIES), keys=st.sampled_from(KEYS), at=crash_at, power=st.booleans(), seed=numbers)
-    def add(self, body: str, keys: tuple[str, ...], at: int | None, power: bool, seed: int) -> None:
+    @rule(
+        body=st.sampled_from(BODIES), keys=st.sampled_from(KEYS), lock=st.sampled_from(LOCKS), at=crash_at,
+        power=st.booleans(), seed=numbers,
+    )  # fmt: skip
+    def add(self, body: str, keys: tuple[str, ...], lock: str, at: int | None, power: bool, seed: int) -> None:
         self.names += 1
         with self.crash(at, power, seed):
-            self.machine.add(f"job{self.names}", body, *keys)
+            self.machine.add(f"job{self.names}", body, lock, *keys)
 
     @precondition(lambda self: self.names < MOST_JOBS)
     @rule(body=st.sampled_from(BODIES), keys=st.sampled_from(KEYS))
@@ -236,21 +242,21 @@ class _Crash:
         return True
 
 
-def tried(examples: int) -> Tally:
-    """Try so many sequences of thirty deeds."""
+def tried(examples: int, steps: int, seed: int) -> Tally:
+    """Try so many sequences of so many deeds."""
+    core.global_force_seed = seed
     scale = settings(
-        max_examples=examples, stateful_step_count=30, deadline=None, database=None, print_blob=False,
-        derandomize=bool(os.environ.get("CI")), suppress_health_check=list(HealthCheck),
+        max_examples=examples, stateful_step_count=steps, deadline=None, database=None, print_blob=False,
+        derandomize=False, suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     found: list[str] = []
     try:
         run_state_machine_as_test(QueueLife, settings=scale)
     except Exception as error:  # noqa: BLE001 - whatever a sequence ends in, but our own death
         found = ["\n".join([str(error), *getattr(error, "__notes__", ())])]
-    return Tally(
-        tried=counted["examples"], again=counted["power_cuts"] + counted["kills"], bad=len(found), examples=found
-    )
+    crashes = counted["power_cuts"] + counted["kills"]
+    return Tally(tried=counted.pop("examples"), again=crashes, bad=len(found), examples=found, counts=counted)
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(tried(int(sys.argv[2])))))
+    print(json.dumps(asdict(tried(*map(int, sys.argv[2:5])))))

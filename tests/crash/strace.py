@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from .patience import PATIENCE_S
+
 HOW_TO_GET_IT = "apt-get install strace (dnf install strace)"
 CHANGING = ("write", "fsync", "rename", "renameat", "renameat2", "link", "linkat", "unlink", "unlinkat", "mkdir",
             "rmdir", "flock", "sendmsg", "clone", "clone3", "vfork")  # fmt: skip
@@ -66,13 +68,13 @@ def attached(pid: int, log: Path, names: Sequence[str], inject: str = "") -> Ite
     tracer = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield
-        tracer.wait(60)
+        tracer.wait(3 * PATIENCE_S)
     finally:
         tracer.kill()
         tracer.wait()
 
 
-def wait_for_tracer(limit_s: float = 20.0) -> None:
+def wait_for_tracer(limit_s: float = PATIENCE_S) -> None:
     """Called by a process that is to be traced: go on only once it is.
 
     Raises:

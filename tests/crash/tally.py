@@ -27,6 +27,8 @@ class Tally:
     """Those among them that crashed a recovery."""
     bad: int = 0
     examples: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    """What else there is to tell, by name. A name that begins with "most" is the largest of its kind, not a sum."""
 
     def add(self, where: str, found: Sequence[str]) -> None:
         if found:
@@ -39,6 +41,10 @@ class Tally:
         self.again += other.again
         self.bad += other.bad
         self.examples = [*self.examples, *other.examples][:EXAMPLES]
+        for name, number in other.counts.items():
+            before = self.counts.get(name)
+            most = number if before is None else max(before, number)
+            self.counts[name] = most if name.startswith("most ") else (before or 0) + number
 
 
 def harness(name: str, *arguments: str, path: str = "", patience_s: float = 20.0) -> dict[str, Any]:
@@ -62,11 +68,11 @@ def harness(name: str, *arguments: str, path: str = "", patience_s: float = 20.0
     return value
 
 
-def together(name: str, parts: Sequence[Sequence[str]]) -> Tally:
-    """Run several parts of a harness, a few at a time, and add them up."""
+def together(parts: Sequence[Sequence[str]]) -> Tally:
+    """Run several parts, each a harness and its arguments, a few at a time, and add them up."""
     total = Tally()
     with ThreadPoolExecutor(WORKERS) as pool:
-        for found in pool.map(lambda part: harness(name, *part), parts):
+        for found in pool.map(lambda part: harness(*part), parts):
             total.take(Tally(**found))
     return total
 
@@ -82,8 +88,8 @@ def python_path() -> str:
     return f"{source()}:{Path(__file__).resolve().parent.parent}"
 
 
-def judge(name: str, total: Tally, least: int, **more: Any) -> None:
+def judge(name: str, total: Tally, least: int) -> None:
     """Write the counts down, and fail with examples when one was bad, or when too little was tried to mean anything."""
-    report.record(name, tried=total.tried, again=total.again, bad=total.bad, **more)
+    report.record(name, tried=total.tried, again=total.again, bad=total.bad, **total.counts)
     assert not total.bad, f"{total.bad} of {total.tried + total.again}:\n" + "\n".join(total.examples)
     assert total.tried >= least, f"only {total.tried} were tried"

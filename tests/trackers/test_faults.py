@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from acceptance.conftest import AQ, Agent, begun, done, wait_for
+from crash.report import record
 
 from agent_queue.core.job import JobId
 from agent_queue.core.tracker_settings import TrackerSettings
@@ -313,6 +314,7 @@ def test_canaries(round_trip: Round, agent: Agent, home: Path, named: str) -> No
     assert "verify_failed" in seen
     for canary in ("prompt-canary", "agent-canary", "env-canary", TOKEN):
         assert canary not in seen
+    record("I canaries, requests to a tracker", tried=len(round_trip.service.seen), bad=0)
     journal = round_trip.journal(job) + "".join(path.read_text() for path in (round_trip.queue / "outbox").iterdir())
     for canary in ("prompt-canary", "agent-canary", "env-canary", TOKEN):
         assert canary not in journal
