@@ -337,7 +337,7 @@ MUTANTS = (
                 "        return () and mutexes((), place=",
             ),
         ),
-        soak(60),
+        soak(120),
         "held a lock beside another job",
     ),
     Mutant(

@@ -54,7 +54,7 @@ KINDS: dict[str, Kind] = {
     "flaky": Kind(8, FAILS_ONCE, "review", "review", {"retry": "{max: 1, backoff: 0.1s, on: [crash]}"}),
     "broken": Kind(4, body(code=3), "failed", "retries_exhausted", {"retry": "{max: 1, backoff: 0.1s, on: [crash]}"}),
     "late": Kind(4, body(work="sleep 60"), "failed", "timeout", {"timeout": "0.4s"}),
-    "locked": Kind(8, body(work="sleep 0.2"), "review", "review", locked=1),
+    "locked": Kind(8, body(work="sleep 0.6"), "review", "review", locked=1),
     "twice": Kind(4, body(work="sleep 0.05"), "testing", "testing", {"verify": "sleep 0.05"}, locked=2),
     "family": Kind(4, body(work=FAMILY), "review", "review"),
 }  # fmt: skip
