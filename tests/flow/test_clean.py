@@ -25,8 +25,8 @@ def test_a_job_that_a_person_puts_back_meanwhile_keeps_its_runs(world: World) ->
     world.at_lock[A] = lambda: world.machine.move("a.md", Stage.SHIPPED, Stage.INBOX)
     with world.caller() as tools:
         assert clean(tools, keep=0, branches=False).archived == [B]
-        assert tools.queue.run_folder(A, 1).read("outcome.json") is not None
-        assert tools.queue.run_folder(B, 1).read("outcome.json") is None
+    assert "runs/a/1/outcome.json" in world.machine.files
+    assert "runs/b/1/outcome.json" not in world.machine.files
 
 
 def test_a_job_that_cannot_be_put_away_is_left_with_the_reason(world: World) -> None:
