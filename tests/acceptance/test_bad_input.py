@@ -156,6 +156,17 @@ def test_a_cwd_that_is_gone_and_an_engine_that_is_not_there(aq: Aq, jobs: Jobs) 
     assert results == ["setup_failed", "no_engine"]
 
 
+def test_add_warns_of_what_is_not_there_and_adds_it(aq: Aq, jobs: Jobs) -> None:
+    """It may come before the job runs."""
+    path = jobs.write("odd", "true", engine="cluade", cwd="/not/there")
+    added = aq("add", path, check=0)
+    assert f"{path}: no engine is called 'cluade' (did you mean 'claude'?)" in added.err
+    assert f"{path}: cwd: /not/there is not there" in added.err
+    assert (jobs.queue / "inbox" / f"{added.out.strip()}.md").is_file()
+    fine = aq("add", jobs.write("fine", "true"), check=0)
+    assert "is not there" not in fine.err + aq("add", jobs.write("own", "true", engine="tests:Own"), check=0).err
+
+
 def test_the_same_id_in_two_folders_is_said_and_neither_is_lost(aq: Aq, jobs: Jobs) -> None:
     job = jobs.add("twin", "exit 1")
     aq("run", "--once", check=1)

@@ -747,6 +747,15 @@ def test_doctor_names_a_setting_that_cannot_be(aq: Aq, queue: Path) -> None:
     assert level(findings(aq, 1), "slotz") == "fail"
 
 
+@pytest.mark.parametrize("where", ["engines.cluade", "lanes.cluade", "budgets.engines.cluade", "classes.mine"])
+def test_doctor_names_engines_in_the_settings_that_nobody_knows(aq: Aq, queue: Path, where: str) -> None:
+    keys = {"classes.mine": '[classes]\nmine = ["claude", "cluade"]\n', "budgets.engines.cluade": "daily_usd = 5\n"}
+    table = keys[where] if where.startswith("classes") else f"[{where}]\n{keys.get(where, '')}"
+    (queue / "config.toml").write_text(f"{table}[engines.claude]\n")
+    said = findings(aq)
+    assert level(said, f"config.toml: {where}: no engine is called 'cluade' (did you mean 'claude'?)") == "warn"
+
+
 def test_doctor_finds_jobs_that_a_crash_left(aq: Aq, queue: Path, jobs: Jobs) -> None:
     job = jobs.add("job", "true")
     (queue / f"inbox/{job}.md").rename(queue / f"building/{job}.md")
@@ -762,7 +771,7 @@ GOOD_QUEUE = {
     "journals": 3, "journals_read": 3, "skipped": {}, "left": [],
 }  # fmt: skip
 GOOD_ENGINE = {"engine": "claude", "program": "/bin/claude", "version": "2.1", "hint": "get it", "wanted": True}
-GOOD_SETTINGS = {"problem": "", "fix": "", "durability": Durability.FULL}
+GOOD_SETTINGS = {"problem": "", "fix": "", "durability": Durability.FULL, "odd": {}}
 
 
 def judged(

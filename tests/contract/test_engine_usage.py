@@ -104,6 +104,19 @@ def test_what_claude_says_that_it_cost() -> None:
     assert (usage["cost_usd"], usage["cost_basis"]) == (0.0323235, "reported")
 
 
+def test_an_old_claude_tells_one_sum_and_its_cost() -> None:
+    """Before `modelUsage` its last line had no more; that leaves out some calls, so it is an estimate."""
+    case = recording("claude/ok")
+    *others, last = case.log.splitlines()
+    end = json.loads(last)
+    del end["modelUsage"]
+    log = b"\n".join([*others, json.dumps(end).encode()])
+    usage = read_log(Reading(Claude(), PRICES), [log], (), ended(), NOW)["usage"]
+    assert {key: usage[key] for key in TOKENS} == {key: case.truth[key] for key in TOKENS}
+    assert (usage["cost_usd"], usage["cost_basis"], usage["provenance"]) == (0.0323235, "reported", "estimated")
+    assert usage["model"] == "claude-sonnet-4-5"
+
+
 def test_list_prices_agree_with_what_claude_says() -> None:
     """A killed run has no figure of its own; its two calls cost what the interrupted one's did."""
     usage, interrupted = told("claude/term_tool")["usage"], told("claude/int_tool")["usage"]

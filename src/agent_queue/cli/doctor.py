@@ -12,6 +12,7 @@ from agent_queue.cli.screen import Screen
 from agent_queue.core.board import Row
 from agent_queue.core.errors import EXIT_FAILED, SettingsError
 from agent_queue.core.job import Stage
+from agent_queue.core.settings import named_engines
 from agent_queue.flow.doctor import Level, engines_of, examine
 from agent_queue.flow.doctor_leftovers import leftovers
 from agent_queue.wiring import ENGINES, App
@@ -35,11 +36,13 @@ def command(root: str | None, *, capabilities: bool, rescan: bool, as_json: bool
         offers = app.offers.all(rescan=rescan)
         emit(as_json, {"offers": offers}, (f"{key:<10} {', '.join(values) or '-'}" for key, values in offers.items()))
         return
-    settings: dict[str, Any] = {"problem": "", "fix": "", "durability": None}
+    settings: dict[str, Any] = {"problem": "", "fix": "", "durability": None, "odd": {}}
     engines: list[dict[str, Any]] = []
     rows: Sequence[Row] = []
     try:
         settings["durability"] = app.settings.run.durability
+        settings["odd"] = {where: odd for name, where in named_engines(app.settings).items()
+                           if (odd := app.around.no_engine(name))}  # fmt: skip
         if rescan:
             app.offers.all(rescan=True)
         rows = app.glance.board()["rows"] if app.layout.exists() else []

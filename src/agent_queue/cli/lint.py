@@ -1,7 +1,5 @@
 """aq lint"""
 
-import os
-
 import click
 
 from agent_queue.cli.inputs import inputs
@@ -9,7 +7,7 @@ from agent_queue.cli.options import chatter, emit, json_option
 from agent_queue.core.errors import EXIT_MANIFEST
 from agent_queue.core.frontmatter import Problem
 from agent_queue.flow.views_lint import lint
-from agent_queue.wiring import ENGINES, App
+from agent_queue.wiring import App
 
 
 @click.command()
@@ -22,8 +20,11 @@ def command(root: str | None, *, files: tuple[str, ...], form: str, as_json: boo
     """Check job files. Ends with 65 when one of them cannot become a job. No queue is needed."""
     app = App(root, chatter)
     found = [
-        (path, problem) for name in files for path, data in inputs(name) for problem in _problems(app, data)
-    ]  # fmt: skip
+        (path, problem)
+        for name in files
+        for path, data in inputs(name)
+        for problem in lint(data, app.meaning, app.around)
+    ]
     rows = [{"file": path, "line": problem.line, "column": problem.column,
              "level": "warning" if problem.warning else "error", "message": problem.message}
             for path, problem in found]  # fmt: skip
@@ -34,13 +35,6 @@ def command(root: str | None, *, files: tuple[str, ...], form: str, as_json: boo
         chatter("nothing to say against it")
     if errors:
         raise SystemExit(EXIT_MANIFEST)
-
-
-def _problems(app: App, data: bytes) -> list[Problem]:
-    return lint(
-        data, app.meaning, engines=ENGINES, is_engine=lambda name: app.engine(name) is not None,
-        is_folder=lambda folder: os.path.isdir(os.path.expanduser(folder)),
-    )  # fmt: skip
 
 
 def _annotation(problem: Problem, path: str) -> str:

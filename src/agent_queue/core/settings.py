@@ -134,6 +134,13 @@ def engine_settings(whole: Settings, engine: str) -> EngineSettings:
     return whole.engines.get(engine, _ENGINE_NONE)
 
 
+def named_engines(whole: Settings) -> Mapping[str, str]:
+    """Every engine that a table is named after or a class lists, with where it stands first."""
+    tables = {"engines": whole.engines, "lanes": whole.lanes, "budgets.engines": whole.budgets.engines}
+    found = {name: f"classes.{of}" for of, names in whole.classes.items() for name in names}
+    return found | {name: f"{table}.{name}" for table, names in reversed(tables.items()) for name in names}
+
+
 def _defaults(table: Mapping[str, Any], origin: str = "config", name: str = "defaults") -> Manifest:
     pairs = {key: (Node(key, 1, 1, key), tables.node(value)) for key, value in table.items()}
     manifest, problems = typed(pairs, origin)

@@ -8,7 +8,7 @@ from typing import Any
 from agent_queue.core.outcome import Broke, Failure, Outcome
 from agent_queue.core.usage import Call, CostBasis, Provenance
 from agent_queue.engines import refusals
-from agent_queue.engines.claude_answers import NOT_A_MODEL, RESULT, Answers, call_of
+from agent_queue.engines.claude_answers import NOT_A_MODEL, Answers, by_model, tells
 from agent_queue.engines.stream import JsonReader
 from agent_queue.engines.tally import tokens
 from agent_queue.engines.untrusted import Json, amount, count, get, identifier, items, plain, said, tool, words
@@ -99,25 +99,27 @@ class ClaudeReader(JsonReader):
         return not self.foreign and words(event, "type") in _TYPES and bool(words(event, "session_id"))
 
     def usage(self) -> dict[str, Any]:
-        """Of this run alone, also after a resume. `modelUsage`, because `usage` misses calls.
+        """Of this run alone, also after a resume. `modelUsage`; old versions have only `usage`, which lacks some calls.
 
         Without a result the transcript tells what was answered; the stream's own figures miss most of the output.
         """
         basis = {"cost_basis": CostBasis.SUBSCRIPTION.value} if self._subscribed else {}
-        if isinstance(get(self._end, "modelUsage"), dict):
-            costs = [amount(end, "total_cost_usd") for end in (*self._earlier, self._end)]
+        if tells(self._end):
+            ends = (*self._earlier, self._end)
+            costs = [amount(end, "total_cost_usd") for end in ends]
             told = {"cost_usd": round(sum(filter(None, costs)), 9)} if None not in costs else {}
-            sure = Provenance.EXACT if self.ended and not self._lost else Provenance.ESTIMATED
+            whole = self.ended and not self._lost and all(isinstance(get(end, "modelUsage"), dict) for end in ends)
+            sure = Provenance.EXACT if whole else Provenance.ESTIMATED
             return {**tokens(self.calls()), **told, **basis, "usage": sure.value}
         calls = self._answers.calls()
         return {**tokens(calls), **basis, "usage": self.sure(whole=self._answers.whole)} if calls else {}
 
     def calls(self) -> Sequence[Call]:
         """By model where there is a result, else by answer. The program counts cached input apart."""
-        if not isinstance(get(self._end, "modelUsage"), dict):
+        if not tells(self._end):
             return self._answers.calls()
         times = max((self.turns or 1) // (1 + len(self._earlier)), 1)
-        return [call for end in (*self._earlier, self._end) for call in _by_model(end, times)]
+        return [call for end in (*self._earlier, self._end) for call in by_model(end, times, self.model or "")]
 
     def sidecar(self, name: str, data: bytes) -> None:
         self._answers.transcript(name, data)
@@ -212,7 +214,7 @@ class ClaudeReader(JsonReader):
         """A log may hold several runs. A process that ends its turn again, after work in its background, counts on."""
         told = tokens(self._answers.streamed_calls())["tokens_in"]
         since, self._told_before = told - self._told_before, told
-        before, now = (tokens(_by_model(end, 1))["tokens_in"] for end in (self._end, event))
+        before, now = (tokens(by_model(end, 1))["tokens_in"] for end in (self._end, event))
         counts_on = abs(now - before - since) <= abs(now - since)
         if self._end and (words(self._end, "session_id") != words(event, "session_id") or not counts_on):
             self._earlier.append(self._end)
@@ -231,12 +233,6 @@ class ClaudeReader(JsonReader):
             ("failed" if failed and subtype == "success" else subtype) if not text or text == self._last_text else text
         )
         return said(EventKind.ERROR if failed else EventKind.RESULT, shown)
-
-
-def _by_model(end: Json, times: int) -> list[Call]:
-    models = get(end, "modelUsage")
-    told = models.items() if isinstance(models, dict) else ()
-    return [call_of(name, model, RESULT, times) for name, model in told if isinstance(model, dict)]
 
 
 def _errors(end: Json) -> str:

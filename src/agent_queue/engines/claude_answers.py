@@ -80,6 +80,19 @@ def call_of(model: str, told: object, names: Mapping[str, str], times: int = 1) 
     )  # fmt: skip
 
 
+def tells(end: Json) -> bool:
+    """Whether a result tells what was used: by model, or, of old versions, in one sum."""
+    return isinstance(get(end, "modelUsage"), dict) or isinstance(get(end, "usage"), dict)
+
+
+def by_model(end: Json, times: int, model: str = "") -> list[Call]:
+    """What a result tells, each sum as of `times` answers. `model` is whose it is where the result names none."""
+    models = get(end, "modelUsage")
+    if isinstance(models, dict):
+        return [call_of(name, told, RESULT, times) for name, told in models.items() if isinstance(told, dict)]
+    return [call_of(model, get(end, "usage"), MESSAGE, times)] if isinstance(get(end, "usage"), dict) else []
+
+
 def _written(data: bytes) -> Iterator[tuple[str, Call, bool]]:
     for line in data.splitlines():
         event = event_in(line) if b'"assistant"' in line and b'"usage"' in line else None

@@ -124,6 +124,8 @@ def _settings(facts: Facts) -> Iterator[Finding]:
         yield Finding("settings", Level.WARN, text, 'durability = "full" under [run] in config.toml')
     else:
         yield Finding("settings", Level.OK, "durability is full: what is acknowledged is on the disk")
+    for where, complaint in facts["odd"].items():
+        yield Finding("settings", Level.WARN, f"config.toml: {where}: {complaint}", "mend the name, or remove it")
 
 
 def _machinery(facts: Facts, machine: Facts) -> Iterator[Finding]:

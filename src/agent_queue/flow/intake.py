@@ -11,8 +11,11 @@ from agent_queue.core.fields import is_relative
 from agent_queue.core.frontmatter import decode
 from agent_queue.core.manifest import add_keys, parse
 from agent_queue.core.meaning import Meaning
+from agent_queue.flow.oddities import Around
 from agent_queue.flow.places import Added, Places, Ready
 from agent_queue.ports import Queue
+
+NOTHING_IS_ODD = Around()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +29,13 @@ class Source:
 
 def add(
     queue: Queue, sources: Sequence[Source], *, keys: Mapping[str, Any], meaning: Meaning, cwd: str, now: datetime,
-    guard: Callable[[], AbstractContextManager[None]],
+    guard: Callable[[], AbstractContextManager[None]], around: Around = NOTHING_IS_ODD,
 ) -> list[Added]:  # fmt: skip
     """Make jobs of these sources, all or none: a bad one is refused before any is made.
 
     `keys` are the caller's flags; what a file says itself stands. An idempotency key that a job has already makes no
-    second one. `guard` keeps other adders out between the look-up of ids and keys and the creation.
+    second one. `guard` keeps other adders out between the look-up of ids and keys and the creation. What a
+    file names and is not `around` is warned of.
 
     Raises:
         ManifestError: every problem of every source, in one text. AqError: a job with such a key is under way.
@@ -39,7 +43,7 @@ def add(
     ready, problems = [], []
     for source in sources:
         try:
-            ready.append(_completed(source, keys, meaning, cwd))
+            ready.append(_completed(source, keys, meaning, cwd, around))
         except ManifestError as error:
             problems.append(str(error))
     if problems:
@@ -50,7 +54,7 @@ def add(
         return places.fill()
 
 
-def _completed(source: Source, keys: Mapping[str, Any], meaning: Meaning, cwd: str) -> Ready:
+def _completed(source: Source, keys: Mapping[str, Any], meaning: Meaning, cwd: str, around: Around) -> Ready:
     """The file as it will lie in the inbox: checked, with the flags and the cwd that it does not say itself."""
     found = parse(source.data, source.name)
     if not found.body.strip():
@@ -71,7 +75,10 @@ def _completed(source: Source, keys: Mapping[str, Any], meaning: Meaning, cwd: s
         data = add_keys(decode(source.data), missing).encode()
     except UnicodeEncodeError:
         raise ManifestError(f"{source.name}: the name of its cwd is not UTF-8; give another with --cwd") from None
+    warnings = [problem.at(source.name) for problem in found.warnings]
+    missed = (around.no_engine(missing.get("engine", effective.engine)), around.no_cwd(missing.get("cwd", said.cwd)))
+    warnings += [f"{source.name}: {complaint}" for complaint in missed if complaint]
     return Ready(
         name=source.name, stem=source.stem, data=data, body=found.body, key=effective.idempotency_key,
-        deps=effective.deps, warnings=tuple(problem.at(source.name) for problem in found.warnings),
+        deps=effective.deps, warnings=tuple(warnings),
     )  # fmt: skip

@@ -1,21 +1,18 @@
 """What is wrong with a job file, and what is odd about it, each at its place."""
 
-import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 
 from agent_queue.core.errors import ManifestError
 from agent_queue.core.frontmatter import Node, NodeError, Problem, decode, read, split
 from agent_queue.core.manifest import EMPTY, Manifest, typed
 from agent_queue.core.meaning import Meaning
+from agent_queue.flow.oddities import Around, unknown
 
 Pairs = Mapping[str, tuple[Node, Node]]
 
 
-def lint(
-    data: bytes, meaning: Meaning, *, engines: Iterable[str], is_engine: Callable[[str], bool],
-    is_folder: Callable[[str], bool],
-) -> list[Problem]:  # fmt: skip
-    """Every problem, in the order of lines. `engines` are the names that a wrong one may have meant."""
+def lint(data: bytes, meaning: Meaning, around: Around) -> list[Problem]:
+    """Every problem, in the order of lines."""
     try:
         head, body = split(decode(data))
         pairs = read(head) if head else {}
@@ -30,10 +27,8 @@ def lint(
     if effective.engine is None and effective.engine_class is None:
         text = "no engine; add e.g. `engine: claude`, or give --engine to `aq add`"
         problems.append(Problem(1, 1, text, warning=True))
-    if manifest.engine is not None and not is_engine(manifest.engine):
-        problems.append(_odd(pairs, "engine", _unknown("engine", manifest.engine, engines)))
-    if manifest.cwd is not None and not is_folder(manifest.cwd):
-        problems.append(_odd(pairs, "cwd", f"cwd: {manifest.cwd} is not there"))
+    for key, complaint in (("engine", around.no_engine(manifest.engine)), ("cwd", around.no_cwd(manifest.cwd))):
+        problems += [_odd(pairs, key, complaint)] if complaint else []
     return sorted(problems, key=lambda problem: (problem.line, problem.column))
 
 
@@ -46,12 +41,7 @@ def _profile(manifest: Manifest, meaning: Meaning) -> tuple[Manifest, str]:
         found = meaning.profile(wanted)
     except ManifestError as error:
         return EMPTY, f"its profile cannot be used: {str(error).splitlines()[0]}"
-    return (found.defaults, "") if found else (EMPTY, _unknown("profile", wanted, meaning.profiles()))
-
-
-def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"no {kind} is called '{name}'" + (f" (did you mean '{near[0]}'?)" if near else "")
+    return (found.defaults, "") if found else (EMPTY, unknown("profile", wanted, meaning.profiles()))
 
 
 def _odd(pairs: Pairs, key: str, message: str) -> Problem:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agent_queue.core.meaning import Meaning
     from agent_queue.core.settings import Settings
     from agent_queue.flow.lanes import Lanes
+    from agent_queue.flow.oddities import Around
     from agent_queue.flow.tools import Tools
     from agent_queue.ports import Engine
     from agent_queue.queues.folders import FolderQueue
@@ -165,6 +166,16 @@ class Adapters:
         if name not in self._engines:
             self._engines[name] = load(name, self.tell)
         return self._engines[name]
+
+    @cached_property
+    def around(self) -> "Around":
+        """What a job file can name here."""
+        from agent_queue.flow.oddities import Around
+
+        return Around(
+            engines=ENGINES, is_engine=lambda name: self.engine(name) is not None,
+            is_folder=lambda folder: os.path.isdir(os.path.expanduser(folder)),
+        )  # fmt: skip
 
     def mutexes(self, manifest: "Manifest") -> tuple[str, ...]:
         from agent_queue.core.schedule import mutexes
