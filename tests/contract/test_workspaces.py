@@ -206,6 +206,20 @@ def test_a_repository_without_a_commit_is_refused(tmp_path: Path) -> None:
     assert repo.state() == before
 
 
+def test_a_repository_without_a_file_whose_job_writes_none(tmp_path: Path) -> None:
+    """Its worktree is as empty as one that an agent deleted, and nothing of it is gone."""
+    repo = Repository(tmp_path / "empty", commit=False)
+    repo.git("commit", "--quiet", "--allow-empty", "-m", "begun")
+    life = Life(tmp_path, repo.path)
+    place = life.open()
+    kept = life.keep(place)
+    assert (kept.note, kept.changed, kept.facts.get("wip_lost")) == ("", False, None)
+    again = life.open()
+    repo.write({"one.txt": "1\n"}, life.root)
+    assert life.keep(again).changed
+    assert repo.files(BRANCH).keys() == {"one.txt"}
+
+
 def test_a_queue_below_a_symbolic_link_works(tmp_path: Path, repo: Repository) -> None:
     (tmp_path / "real").mkdir()
     os.symlink(tmp_path / "real", tmp_path / "link")

@@ -29,6 +29,8 @@ def keep(work: Work, why: str) -> Kept:
     message = f"aq wip: {work.job} ({why})"
     before = read(work.place.run_folder) if work.place.run_folder else None
     mended = mend(work.root, folders(work.user)[1], work.branch) if work.own else ""
+    if mended is None and _empty_from_the_start(work):
+        mended = ""
     if mended is None:
         back = restored(work, before, settings(work.user))
         kept = _salvaged(work, before, message)
@@ -55,6 +57,12 @@ def keep(work: Work, why: str) -> Kept:
         note="; ".join(filter(None, (mended, *told))),
     )  # fmt: skip
     return with_undone(work, before, kept)
+
+
+def _empty_from_the_start(work: Work) -> bool:
+    """The job's repository holds no file, and its run wrote none: nothing is gone."""
+    link = os.path.join(work.root, ".git")
+    return os.path.lexists(link) and work.place.start == work.user.run("hash-object", "-t", "tree", "--stdin")
 
 
 def _ignored(work: Work, saved: Saved) -> tuple[str, ...]:
