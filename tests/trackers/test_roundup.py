@@ -33,7 +33,8 @@ VERSION = "2.6.0"
 ENVIRONMENT = dict(os.environ)
 PLACE = Path(tempfile.gettempdir()) / f"agent-queue-tests-{os.getuid()}" / f"roundup-{VERSION}"
 """Not in the cache of root, which the user that Roundup runs as may not read."""
-DEMO = "from roundup.scripts.roundup_demo import run; run()"
+DEMO = "import sys; sys.modules['pytest'] = sys; from roundup.scripts.roundup_demo import run; run()"
+"""Under what it takes for its own tests it hashes a password in less rounds: each request takes 20 ms, and not 200."""
 
 
 def python() -> str:
@@ -101,7 +102,8 @@ def server(package: Path) -> Iterator[Roundup]:
             user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
         command = [python(), "-c", DEMO, "-B", "127.0.0.1", "-H", "127.0.0.1", "-b", "sqlite", "-t", "classic",
                    "-p", str(port), "./demo"]  # fmt: skip
-        environment = {"PATH": "/usr/bin:/bin", "HOME": folder, "PYTHONPATH": str(package), "LANG": "C.UTF-8"}
+        environment = {"PATH": "/usr/bin:/bin", "HOME": folder, "PYTHONPATH": str(package), "LANG": "C.UTF-8",
+                       "PYTEST_CURRENT_TEST": "roundup"}  # fmt: skip
         log = Path(folder) / "log"
         with log.open("wb") as out:
             process = subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=out, **user)

@@ -12,7 +12,7 @@ SOURCES = {
               "without that log, what it prints, which is rounded; how much of the input was cached is never told"),
     "claude": ("`modelUsage` of its last line; of a run that was killed, its transcript", "its own",
                ("a run that was killed and whose transcript is not found: output tokens are then guessed from the "
-               "length of the text")),
+               "length of the text; a last line of an old version, which tells one sum that leaves some calls out")),
     "codex": ("its rollout, the last turn, answer by answer, and those of its helpers", "list prices",
               ("where the rollout is not found: the totals of the thread, which include earlier runs; of a run that "
               "did not end well there is then nothing. Where a helper's is not found, or its model was answering")),

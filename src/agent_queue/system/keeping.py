@@ -28,9 +28,7 @@ def keep(work: Work, why: str) -> Kept:
     """
     message = f"aq wip: {work.job} ({why})"
     before = read(work.place.run_folder) if work.place.run_folder else None
-    mended = mend(work.root, folders(work.user)[1], work.branch) if work.own else ""
-    if mended is None and _empty_from_the_start(work):
-        mended = ""
+    mended = _there(work) if work.own else ""
     if mended is None:
         back = restored(work, before, settings(work.user))
         kept = _salvaged(work, before, message)
@@ -59,10 +57,12 @@ def keep(work: Work, why: str) -> Kept:
     return with_undone(work, before, kept)
 
 
-def _empty_from_the_start(work: Work) -> bool:
-    """The job's repository holds no file, and its run wrote none: nothing is gone."""
-    link = os.path.join(work.root, ".git")
-    return os.path.lexists(link) and work.place.start == work.user.run("hash-object", "-t", "tree", "--stdin")
+def _there(work: Work) -> str | None:
+    """What of the worktree was mended; None when it is gone. One that held no file, and got none, is there."""
+    mended = mend(work.root, folders(work.user)[1], work.branch)
+    if mended is None and os.path.lexists(os.path.join(work.root, ".git")):
+        return "" if work.place.start == work.user.run("hash-object", "-t", "tree", "--stdin") else None
+    return mended
 
 
 def _ignored(work: Work, saved: Saved) -> tuple[str, ...]:
