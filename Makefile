@@ -5,7 +5,8 @@ MAKEFLAGS += --no-print-directory
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH
 
 BIN := .venv/bin
-WORKERS ?= auto
+# Half as many again as there are cores: tests that start processes mostly wait for them.
+WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 3 / 2)))
 # A test that hangs fails after so many seconds, with a traceback of where it hung.
 HANGS_AFTER ?= 240
 PYTEST = $(BIN)/python -m pytest --quiet --timeout $(HANGS_AFTER) --timeout-method signal

@@ -249,7 +249,7 @@ MUTANTS = (
     Mutant(
         "a run that is alive is taken for dead",
         (Edit("core/recovery.py", "    if alive:\n        return Repair.ADOPT\n"),),
-        ("state_machine", "200", "30", "0"),
+        ("state_machine", "200", "30", "0", "as-found"),
     ),
     Mutant(
         "a shim does not wait for the word to go",

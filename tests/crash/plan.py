@@ -14,7 +14,7 @@ Part = tuple[str, ...]
 """A harness and its arguments, after the folder."""
 SHARDS = 2 * WORKERS
 SHAPES = ("plain", "in-place", "nested", "submodule", "sparse", "filter", "sha256")
-PER_CUT = 4
+PER_CUT = 3
 """States by chance for each change of the disk; in round 0 beside the four that are always tried."""
 EVERY = 150
 """Of how many states one recovery is cut as well."""
@@ -73,8 +73,8 @@ _FUZZED = {"manifests": 1500, "journals": 1000, "engine lines": 1000, "configura
 assert set(_FUZZED) == set(FUZZED)
 
 PLAN: dict[str, Harness] = {
-    "A kill points": Harness(_faults("kill", 90), 500, traced=True),
-    "B errors": Harness(_faults("error", 16), 300, traced=True),
+    "A kill points": Harness(_faults("kill", 82), 500, traced=True),
+    "B errors": Harness(_faults("error", 15), 300, traced=True),
     "C power cuts": Harness(_cuts("", list(SCENARIOS), PER_CUT, EVERY), 5_000),
     "C kill, then power cut": Harness(_cuts("killed:", list(SCENARIOS), 0), 800, once=True),
     "C without a safe rename": Harness(_cuts("linked:", ("ships", "lanes", "fails"), 2), 900),

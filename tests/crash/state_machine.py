@@ -1,20 +1,22 @@
 """Harness D: any sequence of what people, supervisors and fate do to a queue, with a virtual clock.
 
-    python -m crash.state_machine FOLDER EXAMPLES STEPS SEED
+    python -m crash.state_machine FOLDER EXAMPLES STEPS SEED [as-found]
 
-tries so many sequences of so many deeds, until the first bad one, and prints a tally as JSON.
+tries so many sequences of so many deeds, until the first bad one, and prints a tally as JSON. A bad one is made as
+short as it can be, unless it is wanted as it was found.
 """
 
 import json
 import os
 import random
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Self
 
-from hypothesis import HealthCheck, core, note, settings
+from hypothesis import HealthCheck, Phase, core, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -242,12 +244,12 @@ class _Crash:
         return True
 
 
-def tried(examples: int, steps: int, seed: int) -> Tally:
+def tried(examples: int, steps: int, seed: int, phases: Sequence[Phase] = tuple(Phase)) -> Tally:
     """Try so many sequences of so many deeds."""
     core.global_force_seed = seed
     scale = settings(
         max_examples=examples, stateful_step_count=steps, deadline=None, database=None, print_blob=False,
-        derandomize=False, suppress_health_check=list(HealthCheck),
+        derandomize=False, phases=phases, suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     found: list[str] = []
     try:
@@ -259,4 +261,5 @@ def tried(examples: int, steps: int, seed: int) -> Tally:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(tried(*map(int, sys.argv[2:5])))))
+    quick = (Phase.generate,) if sys.argv[5:] == ["as-found"] else tuple(Phase)
+    print(json.dumps(asdict(tried(*map(int, sys.argv[2:5]), phases=quick))))
