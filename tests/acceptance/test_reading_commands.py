@@ -621,6 +621,17 @@ def test_diff_says_why_there_is_none(aq: Aq, jobs: Jobs, home: Path, repo: Path,
     assert "is not in" in aq("diff", shipped, check=1).err
 
 
+def test_a_job_that_never_started_has_nothing_to_compare_or_merge(aq: Aq, jobs: Jobs) -> None:
+    gone = jobs.add("gone", "true", cwd="/not/there")
+    empty = jobs.folder / "empty"
+    subprocess.run(["git", "init", "-q", str(empty)], check=True)
+    refused = jobs.add("refused", "true", cwd=empty)
+    aq("run", "--once", check=1)
+    for job, said in ((gone, "never ran"), (refused, "was refused before its agent started")):
+        for command in ("diff", "merge", "push"):
+            assert said in aq(command, job, check=1).err
+
+
 def test_a_diff_runs_no_program_that_the_repository_names(
     aq: Aq, jobs: Jobs, repo: Path, git: Callable[..., str]
 ) -> None:

@@ -12,45 +12,60 @@ from agent_queue import __version__
 from agent_queue.cli.errors import exit_code_of
 from agent_queue.core.errors import EXIT_OK
 
-COMMANDS = {
-    "init": "make a queue",
-    "import": "copy a queue of the original tool into this one",
-    "add": "put job files into the inbox",
-    "run": "run the queue",
-    "status": "what needs you, what runs, what waits and why",
-    "watch": "status, redrawn as it changes",
-    "dash": "the queue as a panel in the terminal",
-    "show": "all about one job",
-    "logs": "what a job's agent said and did",
-    "diff": "what a job changed",
-    "merge": "bring a job's branch into its base",
-    "push": "push a job's branch, and open a pull request",
-    "insights": "what jobs took, and how often they ended well",
-    "continue": "go on with a job's conversation yourself",
-    "promote": "review -> testing",
-    "ship": "testing -> shipped",
-    "reject": "review or testing -> failed",
-    "requeue": "failed, review or testing -> inbox",
-    "cancel": "stop a job, wherever it is",
-    "stop": "end the supervisor",
-    "pause": "let an engine, or all, start no more jobs",
-    "resume": "undo pause",
-    "service": "run it with your systemd",
-    "recover": "finish what a crash left, without running anything",
-    "clean": "archive what finished jobs left behind",
-    "graph": "which waiting jobs wait for which others",
-    "profiles": "the profiles that jobs can name",
-    "from-tracker": "make jobs of tracker items",
-    "to-tracker": "tell tracker items how their jobs went",
-    "tracker": "try the configured tracker",
-    "lint": "check job files",
-    "schema": "the frontmatter as JSON Schema",
-    "read-log": "what any agent program's output says: how it ended, what it used",
-    "doctor": "what this machine has, what it lacks, and how to mend it",
-    "demo": "see it work, in a temporary folder",
-    "completion": "shell completion",
-    "help": "help on a command",
+SECTIONS = {
+    "Begin": {
+        "init": "make a queue",
+        "demo": "see it work, in a temporary folder",
+        "doctor": "what this machine has, what it lacks, and how to mend it",
+        "import": "copy a queue of the original tool into this one",
+    },
+    "Jobs in": {
+        "add": "put job files into the inbox",
+        "lint": "check job files",
+        "schema": "the frontmatter as JSON Schema",
+        "profiles": "the profiles that jobs can name",
+    },
+    "The supervisor": {
+        "run": "run the queue",
+        "stop": "end the supervisor",
+        "pause": "let an engine, or all, start no more jobs",
+        "resume": "undo pause",
+        "service": "run it with your systemd",
+        "recover": "finish what a crash left, without running anything",
+    },
+    "Look": {
+        "status": "what needs you, what runs, what waits and why",
+        "watch": "status, redrawn as it changes",
+        "dash": "the queue as a panel in the terminal",
+        "show": "all about one job",
+        "logs": "what a job's agent said and did",
+        "diff": "what a job changed",
+        "graph": "which waiting jobs wait for which others",
+        "insights": "what jobs took, and how often they ended well",
+        "read-log": "what any agent program's output says: how it ended, what it used",
+    },
+    "Decide": {
+        "promote": "review -> testing",
+        "ship": "testing -> shipped",
+        "reject": "review or testing -> failed",
+        "requeue": "failed, review or testing -> inbox",
+        "cancel": "stop a job, wherever it is",
+        "continue": "go on with a job's conversation yourself",
+        "merge": "bring a job's branch into its base",
+        "push": "push a job's branch, and open a pull request",
+        "clean": "archive what finished jobs left behind",
+    },
+    "Tracker": {
+        "from-tracker": "make jobs of tracker items",
+        "to-tracker": "tell tracker items how their jobs went",
+        "tracker": "try the configured tracker",
+    },
+    "Help": {
+        "completion": "shell completion",
+        "help": "help on a command",
+    },
 }
+COMMANDS = {name: what for section in SECTIONS.values() for name, what in section.items()}
 
 
 class Commands(click.Group):
@@ -66,8 +81,10 @@ class Commands(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        widest = max(map(len, COMMANDS))
+        for title, section in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(widest), what) for name, what in section.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -41,9 +41,8 @@ def command(
         sources = [replace(source, stem=name) for source in sources]
     keys = {"engine": engine, "yolo": yolo, "priority": Priority(priority) if priority else None}
     place, now = os.path.abspath(os.path.expanduser(cwd or ".")), app.tools.clock.local()
-    added = intake.add(
-        app.queue, sources, keys=keys, meaning=app.meaning, cwd=place, now=now, guard=app.intake, around=app.around
-    )
+    added = intake.add(app.queue, sources, keys=keys, meaning=app.meaning, cwd=place, now=now, guard=app.intake,
+                       around=app.around)  # fmt: skip
     for item in added:
         for warning in item.warnings:
             chatter(warning)

@@ -41,8 +41,7 @@ def command(root: str | None, *, capabilities: bool, rescan: bool, as_json: bool
     rows: Sequence[Row] = []
     try:
         settings["durability"] = app.settings.run.durability
-        settings["odd"] = {where: odd for name, where in named_engines(app.settings).items()
-                           if (odd := app.around.no_engine(name))}  # fmt: skip
+        settings["odd"] = app.around.no_engines(named_engines(app.settings))
         if rescan:
             app.offers.all(rescan=True)
         rows = app.glance.board()["rows"] if app.layout.exists() else []

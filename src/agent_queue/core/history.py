@@ -70,6 +70,13 @@ class History:
         """Epoch seconds before which it does not start; 0 when that is its lane's to say."""
         return 0.0 if self.lane else self.next_eligible
 
+    @property
+    def why_no_branch(self) -> str:
+        """What a job without a branch of its own did not do, or did elsewhere."""
+        if self.run:
+            return "worked outside of git" if "started_at" in self.state else "was refused before its agent started"
+        return "has not run yet" if self.stage in (None, Stage.INBOX) else "never ran"
+
 
 NEW = History()
 

@@ -1,7 +1,7 @@
 """What a job file names that is not there: no error, for it may come before the job runs, and likely a mistake."""
 
 import difflib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 
@@ -17,6 +17,10 @@ class Around:
         """What is odd about an engine's name; '' when nothing is."""
         known = name is None or name in self.engines or self.is_engine(name)
         return "" if known else unknown("engine", str(name), self.engines)
+
+    def no_engines(self, named: Mapping[str, str]) -> dict[str, str]:
+        """The same of many names; by where each stands."""
+        return {where: odd for name, where in named.items() if (odd := self.no_engine(name))}
 
     def no_cwd(self, folder: str | None) -> str:
         """What is odd about a working folder; '' when nothing is."""

@@ -154,8 +154,8 @@ class MachineWorkspaces:
         """
         base, tip = past.state.get("wip_base"), past.state.get("wip_commit") or ""
         if not base:
-            why = "worked outside of git: there is no branch to compare" if past.run else "has not run yet"
-            raise AqError(f"{job} {why}", hint="`aq show` has its folders" if past.run else "`aq status` says why")
+            hint = f"`aq show {job}` says how it stands"
+            raise AqError(f"{job} {past.why_no_branch}: there is no branch to compare", hint=hint)
         path = os.path.join(self._folder, job)
         worktree = path if os.path.isdir(path) else ""
         if not tip and not (live and worktree):

@@ -40,8 +40,9 @@ def resting(app: "App", job: JobId) -> Iterator[Resting]:
             raise BusyError(f"{job} was left in work by a crash", hint="`aq run` or `aq recover` settles it")
         branch, folder = found.past.state.get("wip_branch"), cwd(app.queue, found)
         if not branch:
-            why = "worked outside of git" if found.past.run else "has not run yet"
-            raise AqError(f"{job} {why}: it has no branch", hint=f"`aq show {job}` says how it stands")
+            raise AqError(
+                f"{job} {found.past.why_no_branch}: it has no branch", hint=f"`aq show {job}` says how it stands"
+            )
         top = repository(os.path.expanduser(folder)) if folder else None
         if top is None:
             raise AqError(f"the repository of {job} is gone: {folder}")
