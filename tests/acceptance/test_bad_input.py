@@ -256,6 +256,39 @@ def test_a_queue_that_may_only_be_read(aq: Aq, jobs: Jobs) -> None:
     assert jobs.stage(job) == "review"
 
 
+def test_a_job_whose_journal_is_none_holds_up_no_other(aq: Aq, jobs: Jobs) -> None:
+    bad, good = jobs.add("bad", "true"), jobs.add("good", "true")
+    journal = jobs.queue / f"journal/{bad}.jsonl"
+    journal.mkdir()
+    ran = aq("run", "--once")
+    assert f"invalid: {bad}.md: its journal {journal} cannot be read and written: it is no file" in ran.err
+    assert (jobs.stage(bad), jobs.stage(good)) == ("inbox", "review")
+    assert "cannot be read: Is a directory" in " ".join(aq("status").out.split())
+    (jobs.queue / f"inbox/{bad}.md").rename(jobs.queue / f"building/{bad}.md")
+    assert "cannot be read and written" in aq("run", "--once").err
+    journal.rmdir()
+    aq("run", "--once")
+    assert jobs.stage(bad) == "review"
+
+
+@pytest.mark.parametrize(
+    ("inside", "stage"),
+    [("", "failed"), ("1/prompt.md", "failed"), ("1/agent.log", "failed"), ("1/outcome.json", "review")],
+)
+def test_what_stands_in_the_way_of_a_jobs_record_fails_that_job_alone(
+    aq: Aq, jobs: Jobs, inside: str, stage: str
+) -> None:
+    bad, good = jobs.add("bad", "true"), jobs.add("good", "true")
+    place = jobs.queue / "runs" / bad / inside
+    if inside:
+        place.mkdir(parents=True)
+    else:
+        place.write_text("no folder")
+    ran = aq("run", "--once", check=1 if stage == "failed" else 0)
+    assert str(place) in ran.err
+    assert (jobs.stage(bad), jobs.stage(good)) == (stage, "review")
+
+
 def test_a_full_disk_is_said_and_nothing_is_half_there(aq: Aq, jobs: Jobs) -> None:
     """A file size limit stands in for a full disk: the kernel refuses the write in the same place."""
     path = jobs.write("big", "x" * 100_000)

@@ -39,8 +39,9 @@ KILL_S = (0.1, 0.7)
 ADDER_LIVES_S = (0.005, 0.06)
 """How long until jobs are added again, until somebody is killed again, and how long an adder lives that is killed."""
 KILLED_ADDERS = 0.15
-ASKED = {"detached": signal.SIGHUP, "stopped": signal.SIGTERM}
-"""Ends of a supervisor that it is asked for, in between."""
+ASKED = {"detached": signal.SIGUSR1, "stopped": signal.SIGTERM}
+"""Ends of a supervisor that it is asked for, in between. The first is what `aq stop --detach` sends: under nohup, as a
+night may be, a hangup is passed over."""
 BESIDE = {"agent": 6, "shim": 4, "warm parent": 1}
 VICTIMS = {**BESIDE, "supervisor": 8, "supervisor and shim": 3, "detached": 2, "stopped": 1}
 STUCK_S = 3 * PATIENCE_S

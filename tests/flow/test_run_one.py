@@ -6,12 +6,12 @@ import pytest
 
 from agent_queue.core.errors import AqError
 from agent_queue.core.job import JobId, Stage
-from agent_queue.core.outcome import Failure
+from agent_queue.core.outcome import Exit, Failure
 from agent_queue.core.preface import RULE
 from agent_queue.flow.admit import admit
 from agent_queue.flow.run_one import work
 from agent_queue.testing.engine import ScriptedEngine
-from agent_queue.testing.processes import Script
+from agent_queue.testing.processes import FakeProcesses, Script
 
 from .world import World
 
@@ -88,6 +88,23 @@ def test_verify_decides_between_testing_and_failed(world: World) -> None:
     assert verify.env["AQ_RUN"] == world.starts("bad")[0].env["AQ_RUN"]
     assert "SCRIPTED_KEY" not in verify.env
     assert world.lies_free("good", "bad")
+
+
+@pytest.mark.parametrize("failing", range(1, 6))
+def test_a_verifys_record_that_cannot_be_read_once_breaks_nothing_off(
+    world: World, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    """No room for one more open file, say: the record is there, and one look in its time finds none."""
+    world.add(verify="make test")
+    reads, exit_of = [0], FakeProcesses.exit
+
+    def once_none(self: FakeProcesses, folder: str) -> Exit | None:
+        reads[0] += "/verify/" in folder
+        return None if "/verify/" in folder and reads[0] == failing else exit_of(self, folder)
+
+    monkeypatch.setattr(FakeProcesses, "exit", once_none)
+    world.supervise()
+    assert (world.stage(), world.result()) == (Stage.TESTING, "testing")
 
 
 def test_review_policy_auto_promotes_without_a_verify(world: World) -> None:

@@ -8,6 +8,7 @@ CODES = {
     errors.AqError: 1,
     errors.IllegalMoveError: 1,
     errors.StorageError: 1,
+    errors.RecordError: 1,
     errors.UsageError: 2,
     errors.ManifestError: 65,
     errors.UnavailableError: 69,

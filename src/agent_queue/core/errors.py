@@ -63,3 +63,7 @@ class StorageError(AqError):
     def __init__(self, text: str, *, hint: str = "", full: bool = False) -> None:
         super().__init__(text, hint=hint)
         self.full = full
+
+
+class RecordError(StorageError):
+    """One file of the queue is in the way, say a folder in its place: the jobs that it is not of are not concerned."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from agent_queue.core.errors import AqError, BusyError, StorageError
+from agent_queue.core.errors import AqError, BusyError, RecordError, StorageError
 from agent_queue.core.history import Entry
 from agent_queue.core.job import Stage
 from agent_queue.core.lifecycle import Move, decide
@@ -56,9 +56,12 @@ def conclude(run: Run, tools: Tools, outcome: Outcome) -> Move:
     move = decide(run.job, outcome, policy_of(run.manifest, tools.settings), tools.clock.now(), tools.clock.roll())
     record = {"kind": type(outcome).__name__.lower(), "result": move.result, "reason": move.reason,
               "failure": move.failure, "to": move.target}  # fmt: skip
-    if run.job.past.run:
-        run_folder(tools, run.job).write("outcome.json", to_json(record))
-    report(run, tools, move)
+    try:
+        if run.job.past.run:
+            run_folder(tools, run.job).write("outcome.json", to_json(record))
+        report(run, tools, move)
+    except RecordError as error:
+        tools.tell(f"{run.id}: how it ended could not be written down: {error}")
     return move
 
 
@@ -69,6 +72,8 @@ def build(run: Run, tools: Tools, repair: Repair | None) -> Steps[Outcome]:
         case None:
             try:
                 opened = yield from launch(run, tools, folder)
+            except RecordError as error:
+                return Broke(kind=Failure.SETUP, reason=with_hint(error))
             except StorageError:
                 raise  # the queue's own disk: no job is to blame
             except BusyError as error:

@@ -133,7 +133,8 @@ def _judged(run: Run, tools: Tools, path: str) -> Outcome:
         tools.queue.note(run.id, {"event": "verified", "verify_exit": exit_.code}, durable=False)
     if stopped is not None:
         return of_stop(stopped, tools.clock.now())
-    assert exit_ is not None
+    if exit_ is None:  # its record was there a moment ago, and cannot be read now
+        return Broke(kind=Failure.MACHINE, reason=DIED)
     if exit_.clean:
         return Done()
     return Broke(kind=Failure.VERIFY_FAILED, reason=f"verify ended with {exit_}; see `aq logs --verify {run.id}`")

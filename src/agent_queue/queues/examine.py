@@ -34,6 +34,20 @@ def bad_name(stem: str, stage: Stage) -> Invalid | None:
     return Invalid(name=f"{stem}{SUFFIX}", stage=stage, problem=problem)
 
 
+def recorded(journal: str) -> bool:
+    """True for a journal that can be gone on with, or begun."""
+    return not os.path.lexists(journal) or (os.path.isfile(journal) and os.access(journal, os.R_OK | os.W_OK))
+
+
+def unrecorded(job: JobId, stage: Stage, journal: str) -> Invalid | None:
+    """Say that a job's journal cannot be gone on with: nothing is done with it, and no other is held up."""
+    if recorded(journal):
+        return None
+    why = "check who owns it" if os.path.isfile(journal) else "it is no file"
+    problem = f"{job}{SUFFIX}: its journal {journal} cannot be read and written: {why}"
+    return Invalid(name=f"{job}{SUFFIX}", stage=stage, problem=problem)
+
+
 def waiting_or_invalid(path: str, job: JobId, queue: Queue, meaning: Meaning, names: Names) -> Waiting | Invalid:
     """Read a whole file of the inbox, and have `names` learn what it says.
 
@@ -118,3 +132,11 @@ def problem_of(name: str, file: JobFile) -> str:
     if manifest.engine is None and manifest.engine_class is None:
         return f"{name}:1:1: no engine; add e.g. `engine: claude`, or set it under [defaults] in config.toml"
     return ""
+
+
+def written_ns(path: str) -> int:
+    """When a file was last written, in nanoseconds since the epoch; 0 when nobody can say."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0

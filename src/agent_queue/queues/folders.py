@@ -13,6 +13,7 @@ from agent_queue.core.meaning import Meaning
 from agent_queue.core.names import Names
 from agent_queue.ports import Changes, Clock, FileChange, Invalid
 from agent_queue.queues import archive
+from agent_queue.queues.examine import recorded
 from agent_queue.queues.inbox import Inbox
 from agent_queue.queues.runs import FileRunFolder
 from agent_queue.queues.said import everything
@@ -61,8 +62,9 @@ class FolderQueue:
         return self._names.needs(job)
 
     def jobs(self, *stages: Stage) -> list[Job]:
-        """The jobs that lie in these stages, by id, read afresh."""
-        return [Job(id=job, stage=stage, past=self.past(job)) for stage in stages for job in self.ids(stage)]
+        """The jobs that lie in these stages, by id, read afresh; none whose journal cannot be gone on with."""
+        found = [(stage, job) for stage in stages for job in self.ids(stage) if recorded(self._layout.journal(job))]
+        return [Job(id=job, stage=stage, past=self.past(job)) for stage, job in found]
 
     def ids(self, stage: Stage) -> list[JobId]:
         """The legal ids in a stage's folder, sorted."""

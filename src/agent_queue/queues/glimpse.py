@@ -96,8 +96,8 @@ class Answers:
         try:
             with open(path, "rb") as file:
                 found, skipped = entries(file.read())
-        except OSError:
-            return NEW
+        except OSError as error:
+            return {**NEW, "invalid": f"its journal {path} cannot be read: {error.strerror}"}
         past = fold(found, skipped=skipped)
         return {
             "run": past.run, "attempts": past.attempts, "next_eligible": past.next_eligible, "lane": past.lane,

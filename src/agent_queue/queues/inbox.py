@@ -12,6 +12,7 @@ from agent_queue.core.meaning import Meaning
 from agent_queue.core.names import Names
 from agent_queue.core.schedule import Waiting
 from agent_queue.ports import Changes, FileChange, Invalid, Queue
+from agent_queue.queues import examine
 from agent_queue.queues.examine import as_left, bad_name, circular_jobs, job_name, waiting_or_invalid
 from agent_queue.queues.vanished import Vanished
 from agent_queue.system.layout import SUFFIX, Layout
@@ -107,7 +108,7 @@ class Inbox:
                 entry.path
                 for entry in entries
                 if entry.name.endswith(SUFFIX)
-                and _written_ns(entry.path) != times.get(JobId(entry.name.removesuffix(SUFFIX)))
+                and examine.written_ns(entry.path) != times.get(JobId(entry.name.removesuffix(SUFFIX)))
             )
 
     def _handle(self, path: str, found: "_Found", *, whole: bool) -> None:
@@ -138,9 +139,13 @@ class Inbox:
         """A file lies in a stage: explain how it came there, and take it in where it waits."""
         self._vanished.back(job)
         told, final = len(found.by_hand), not self._started and stage in FINAL
-        if not (final and as_left(path, self._layout.journal(job))) and not self._explained(job, stage, found):
-            self._unsettled[path] = (-1, -1, 0.0)
-            return
+        if not (final and as_left(path, self._layout.journal(job))):
+            if (problem := examine.unrecorded(job, stage, self._layout.journal(job))) is not None:
+                self._refuse(path, problem, found, job)
+                return
+            if not self._explained(job, stage, found):
+                self._unsettled[path] = (-1, -1, 0.0)
+                return
         if self._started and stage is not Stage.INBOX and len(found.by_hand) == told:
             # Another process moved it here, or a person dropped it here as a new file.
             found.by_hand.append(Job(id=job, stage=stage, past=self._queue.past(job)))
@@ -226,13 +231,6 @@ class Inbox:
             self._unsettled.update(dict.fromkeys(copies, (-1, -1, 0.0)))  # one of them may be the job now
         if stage is Stage.INBOX and self._waiting.pop(job, None) is not None:
             found.gone.append(job)
-
-
-def _written_ns(path: str) -> int:
-    try:
-        return os.stat(path).st_mtime_ns
-    except OSError:
-        return 0
 
 
 _STAGES = {stage.value: stage for stage in Stage}

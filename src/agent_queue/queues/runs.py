@@ -33,7 +33,7 @@ class FileRunFolder:
         try:
             with open(readable(self.path, name), "rb") as file:
                 return file.read()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def write(self, name: str, data: bytes, *, durable: bool = False) -> None:
@@ -64,7 +64,7 @@ class FileRunFolder:
             with open(readable(self.path, name), "rb") as file:
                 file.seek(offset)
                 return file.read(limit)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return b""
 
     def tail(self, name: str, limit: int) -> bytes:
@@ -73,12 +73,12 @@ class FileRunFolder:
             with open(readable(self.path, name), "rb") as file:
                 file.seek(max(file.seek(0, os.SEEK_END) - limit, 0))
                 return file.read(limit)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return b""
 
     def written_at(self, name: str) -> float | None:
         """When a log last grew, epoch seconds; None when it is not there."""
         try:
             return os.stat(readable(self.path, name)).st_mtime
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None

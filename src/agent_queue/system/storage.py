@@ -2,9 +2,10 @@
 
 import errno
 
-from agent_queue.core.errors import StorageError
+from agent_queue.core.errors import RecordError, StorageError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+IN_THE_WAY = (errno.EISDIR, errno.ENOTDIR, errno.ELOOP)
 
 
 def storage_error(error: OSError, path: str) -> StorageError:
@@ -17,5 +18,7 @@ def storage_error(error: OSError, path: str) -> StorageError:
         errno.EPERM: f"check who owns {path} and its mode",
     }
     hint = hints.get(error.errno or 0, "nothing was acknowledged")
-    words = f"cannot write {error.filename or path}: {error.strerror}"
+    words = f"cannot write {error.filename2 or error.filename or path}: {error.strerror}"
+    if error.errno in IN_THE_WAY:
+        return RecordError(words, hint=f"{hint}; move what is in the way aside")
     return StorageError(words, hint=hint, full=error.errno in FULL)
