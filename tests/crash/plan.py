@@ -74,7 +74,7 @@ assert set(_FUZZED) == set(FUZZED)
 
 PLAN: dict[str, Harness] = {
     "A kill points": Harness(_faults("kill", 82), 500, traced=True),
-    "B errors": Harness(_faults("error", 15), 300, traced=True),
+    "B errors": Harness(_faults("error", 16), 300, traced=True),
     "C power cuts": Harness(_cuts("", list(SCENARIOS), PER_CUT, EVERY), 5_000),
     "C kill, then power cut": Harness(_cuts("killed:", list(SCENARIOS), 0), 800, once=True),
     "C without a safe rename": Harness(_cuts("linked:", ("ships", "lanes", "fails"), 2), 900),

@@ -76,9 +76,9 @@ Leaving out these flushes is not seen, and need not be:
 
 ## What nights found
 
-- 2026-11-29: of 2,627 errors one, ENOSPC for the second of two looks at a verify's record, ended `aq run` as a defect of
-  its own. It was mended, and that part of the night was done again. So were its soaks: the harness let supervisors go
-  by a hangup, and whatever is started by nohup, as that night was, passes it over. The machine ran other tests as well.
+- 2026-11-29: of 2,627 errors one, ENOSPC for the second of two looks at a verify's record, ended `aq run` as a defect
+  of its own. It was mended, and that part of the night was done again. So were its soaks: the harness let supervisors
+  go by a hangup, and whatever nohup starts, as it did that night, passes it over. The machine ran other tests as well.
 
 ## What this does not show
 
