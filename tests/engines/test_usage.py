@@ -5,6 +5,7 @@ make test-engines ARGS='tests/engines/test_usage.py -k gemini'    one program al
 
 import json
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ class Program:
     tells_all: bool = True
     """Whether a run that was killed in a tool tells its last call."""
     writes: tuple[str, bytes] | None = None
-    """The transcript of a program that writes it with a delay, and what stands in it for each answer."""
+    """The transcripts of a program that writes them with a delay, and what stands there for each answer: its id, or a
+    word of which two are enough."""
     proxied: bool = True
     """False for a program that knows a proxy and not what to ask without it: it then has none."""
     tells_limit: bool = False
@@ -101,6 +103,7 @@ def qwen_files(_: str) -> dict[str, str]:
 PROGRAMS = {
     "claude": Program(
         package=CLAUDE, model="claude-sonnet-4-5", settings=claude_settings, tells_limit=True, shortens=None,
+        writes=(".claude/projects/*/**/*.jsonl", rb'"id":"(msg_[^"]+)"[^\n]*"stop_reason":"tool_use"'),
     ),
     "codex": Program(package=CODEX, model="gpt-5.1-codex", settings=patient_codex),
     "copilot": Program(
@@ -158,11 +161,14 @@ def run(lab: Lab, *, code: int = 0) -> None:
 
 
 def written(lab: Lab, program: Program) -> bool:
-    """Both answers are on the disk."""
+    """The answers are on the disk."""
     if program.writes is None:
         return True
     pattern, sign = program.writes
-    return any(path.read_bytes().count(sign) >= 2 for path in lab.home.glob(pattern))
+    found = [re.findall(sign, path.read_bytes()) for path in lab.home.glob(pattern)]
+    if re.compile(sign).groups:
+        return len({answer for told in found for answer in told}) >= len(lab.asked())
+    return any(len(told) >= 2 for told in found)
 
 
 def test_a_run_that_goes_well(lab: Lab, program: Program) -> None:
