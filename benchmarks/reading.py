@@ -15,7 +15,7 @@ SESSION = "5f0c7a52-1f5e-4b50-9d0b-4a3f8f3f0c11"
 READ = """
 import sys, time
 from agent_queue.engines.claude import Claude
-from agent_queue.flow.run_one import CHUNK
+from agent_queue.flow.meter import CHUNK
 reader, size = Claude().reader(), 0
 def peak():  # of this program alone; rusage would begin with that of the process that started it
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
