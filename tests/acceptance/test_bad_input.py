@@ -271,6 +271,31 @@ def test_a_job_whose_journal_is_none_holds_up_no_other(aq: Aq, jobs: Jobs) -> No
     assert jobs.stage(bad) == "review"
 
 
+def test_a_journal_that_may_not_be_written_holds_up_no_other(aq: Aq, jobs: Jobs) -> None:
+    """As `sudo aq` leaves it behind."""
+    bad, good = jobs.add("bad", "true"), jobs.add("good", "true")
+    journal = jobs.queue / f"journal/{bad}.jsonl"
+    journal.touch()
+    with unwritable(journal):
+        assert f"its journal {journal} cannot be read and written: check who owns it" in aq("run", "--once").err
+    assert (jobs.stage(bad), jobs.stage(good)) == ("inbox", "review")
+    aq("run", "--once")
+    assert jobs.stage(bad) == "review"
+
+
+def test_what_stands_in_the_way_of_all_jobs_fails_none(aq: Aq, jobs: Jobs, tmp_path: Path) -> None:
+    scratch = jobs.queue / ".aq/tmp"
+    job = jobs.add("job", f"rmdir {scratch}; : > {scratch}")
+    nothing = jobs.add("next", "true", priority="low")
+    ran = aq("run", "--once", "--slots", "1", check=1)
+    assert f"cannot write {scratch}/" in ran.err
+    assert {jobs.stage(job), jobs.stage(nothing)}.isdisjoint({"failed"})
+    scratch.unlink()
+    scratch.mkdir()
+    aq("run", "--once")
+    assert (jobs.stage(job), jobs.stage(nothing)) == ("review", "review")
+
+
 @pytest.mark.parametrize(
     ("inside", "stage"),
     [("", "failed"), ("1/prompt.md", "failed"), ("1/agent.log", "failed"), ("1/outcome.json", "review")],

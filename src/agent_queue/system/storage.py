@@ -18,7 +18,8 @@ def storage_error(error: OSError, path: str) -> StorageError:
         errno.EPERM: f"check who owns {path} and its mode",
     }
     hint = hints.get(error.errno or 0, "nothing was acknowledged")
-    words = f"cannot write {error.filename2 or error.filename or path}: {error.strerror}"
-    if error.errno in IN_THE_WAY:
+    where = str(error.filename2 or error.filename or path)
+    words = f"cannot write {where}: {error.strerror}"
+    if error.errno in IN_THE_WAY and f"{where}/".startswith(f"{path}/"):  # not what all jobs share
         return RecordError(words, hint=f"{hint}; move what is in the way aside")
     return StorageError(words, hint=hint, full=error.errno in FULL)
