@@ -198,9 +198,10 @@ def claude(aq: Aq, jobs: Jobs, agent: Agent) -> str:
 
 def test_continue_prints_the_programs_own_command(aq: Aq, jobs: Jobs, agent: Agent) -> None:
     job = claude(aq, jobs, agent)
-    assert aq("continue", job).lines == [f"cd {jobs.queue}/work/{job} && {agent.program} --resume {SESSION}"]
+    worktree = jobs.queue / "work" / job
+    assert aq("continue", job).lines == [f"cd {worktree} && {agent.program} --resume {SESSION}"]
     told = aq("continue", "talk", "--json").json()
-    assert (told["cwd"], told["argv"]) == (f"{jobs.queue}/work/{job}", [str(agent.program), "--resume", SESSION])
+    assert (told["cwd"], told["argv"]) == (str(worktree), [str(agent.program), "--resume", SESSION])
 
 
 def test_continue_without_a_conversation_says_so(aq: Aq, jobs: Jobs, agent: Agent, job: str) -> None:

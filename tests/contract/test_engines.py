@@ -623,7 +623,7 @@ def test_everybody_is_read_alike(name: str) -> None:
 
 
 FRESH = {
-    "aider": "/work/fix-login --message-file P --yes-always --no-auto-commits --no-dirty-commits --model M"
+    "aider": "/trees/fix-login --message-file P --yes-always --no-auto-commits --no-dirty-commits --model M"
     " --no-check-update --no-show-release-notes --no-show-model-warnings --no-gitignore --no-pretty --no-stream"
     " --no-fancy-input --chat-history-file F/aider-chat.md --input-history-file F/aider-input --analytics"
     " --analytics-log F/aider-analytics.jsonl --analytics-posthog-host http://127.0.0.1:9",

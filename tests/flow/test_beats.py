@@ -19,7 +19,7 @@ def working(world: World, *, until_s: int, from_s: int = 0) -> None:
     tree = world.workspaces.trees
 
     def write(second: int) -> None:
-        tree["/work/a"]["work"] = str(second).encode()
+        tree["/trees/a"]["work"] = str(second).encode()
 
     for second in range(from_s + 1, until_s):
         world.at(second, lambda second=second: write(second))

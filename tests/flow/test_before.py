@@ -20,7 +20,7 @@ def preface(world: World, run: int, name: str = "a") -> str:
 
 def wrote(world: World, name: str = "a", **file: bytes) -> None:
     """What the agent does to its files, one second before its end."""
-    world.workspaces.trees[f"/work/{name}"].update(file)
+    world.workspaces.trees[f"/trees/{name}"].update(file)
 
 
 def test_a_failed_verify_is_told_with_the_end_of_its_output(world: World) -> None:

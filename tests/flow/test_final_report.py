@@ -25,7 +25,7 @@ def test_a_job_that_always_fails_the_same_way_stops_after_two_attempts(world: Wo
 
 def test_a_job_that_still_changes_something_goes_on(world: World) -> None:
     def edit(start: Start) -> None:
-        world.workspaces.trees["/work/a"].update({start.folder: b"more"})
+        world.workspaces.trees["/trees/a"].update({start.folder: b"more"})
 
     world.add(verify="make test", retry=REPEAT)
     world.will("a", *[Script(does=edit)] * 4)

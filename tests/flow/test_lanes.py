@@ -44,7 +44,7 @@ def test_a_job_goes_on_in_the_same_place_at_the_second_of_the_reset(world: World
     world.will("a", LIMIT)
     world.supervise(wait_s=7200)
     first, second = world.starts()
-    assert (first.cwd, second.cwd) == ("/work/a", "/work/a")
+    assert (first.cwd, second.cwd) == ("/trees/a", "/trees/a")
     (hold,) = [entry for entry in world.entries("a", "move") if entry["move"] == "hold"]
     assert (hold["lane"], started(world, "a")) == ("scripted", [0, 3601])
     assert hold["next_eligible"] == pytest.approx(world.entries("a", "started")[1]["started_at"])
@@ -164,13 +164,13 @@ def test_scripts_of_jobs_break_no_engine(world: World) -> None:
 def test_a_fallback_goes_on_with_the_work_of_a_held_job(world: World) -> None:
     world.settings = replace(world.settings, engines={"other": EngineSettings(model="theirs", args=("-x",))})
     world.add(fallback="[missing, other]", model="mine", args="[-y]")
-    edit = lambda _: world.workspaces.trees["/work/a"].update(half=b"done")  # noqa: E731
+    edit = lambda _: world.workspaces.trees["/trees/a"].update(half=b"done")  # noqa: E731
     world.will("a", replace(LIMIT, does=edit))
     world.supervise()
     first, second = world.starts()
     assert (world.stage(), world.clock.monotonic() < 60) == (Stage.REVIEW, True)
     assert (first.argv[0], second.argv) == ("/bin/scripted", ("/bin/other", "-x"))
-    assert (first.cwd, second.cwd) == ("/work/a", "/work/a")
+    assert (first.cwd, second.cwd) == ("/trees/a", "/trees/a")
     assert world.workspaces.branches["aq/wip/a"][-1]["half"] == b"done"
     assert world.past().state["engine"] == "other"
 

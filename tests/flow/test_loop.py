@@ -268,7 +268,7 @@ def test_stopped_now_agents_are_stopped_and_their_jobs_wait_uncharged(world: Wor
 def test_work_is_saved_when_an_agent_is_stopped(world: World) -> None:
     world.add()
     world.will("a", Script(after_s=None))
-    world.at(5, lambda: world.workspaces.trees["/work/a"].update(half=b"done"))
+    world.at(5, lambda: world.workspaces.trees["/trees/a"].update(half=b"done"))
     world.signal(10, "SIGTERM")
     world.supervise(once=False)
     assert world.workspaces.branches["aq/wip/a"][-1]["half"] == b"done"

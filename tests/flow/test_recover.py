@@ -67,7 +67,9 @@ def test_an_adopted_job_takes_a_slot(world: World) -> None:
 
 def test_the_death_of_the_shim_is_a_recovery_whatever_retry_says(world: World) -> None:
     world.add(retry="none")
-    world.will("a", Script(after_s=50, recorded=False, does=lambda _: world.workspaces.trees["/work/a"].update(x=b"1")))
+    world.will(
+        "a", Script(after_s=50, recorded=False, does=lambda _: world.workspaces.trees["/trees/a"].update(x=b"1"))
+    )
     world.supervise()
     assert world.way() == ["begin", "recover", "begin", "advance"]
     assert (world.past().recoveries, world.past().attempts, world.past().run) == (1, 2, 2)

@@ -85,7 +85,7 @@ def test_reject_and_requeue(world: World, keys: dict[str, str]) -> None:
 
 def test_a_fresh_start_leaves_the_old_branch_aside(world: World) -> None:
     world.add()
-    world.will("a", Script(does=lambda _: world.workspaces.trees["/work/a"].update(old=b"1")))
+    world.will("a", Script(does=lambda _: world.workspaces.trees["/trees/a"].update(old=b"1")))
     world.supervise()
     with world.caller() as tools:
         requests.requeue(tools, A, fresh=True)

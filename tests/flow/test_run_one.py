@@ -38,7 +38,7 @@ def test_an_agent_is_given_its_place_its_prompt_and_its_limits(world: World) -> 
     world.supervise()
     (start,) = world.starts()
     assert start.argv == ("/bin/scripted", "--fast")
-    assert start.cwd == "/work/a/sub"
+    assert start.cwd == "/trees/a/sub"
     assert (start.deadline_s, start.deadline_why, start.grace_s) == (7200, "timeout", 10)
     assert start.stdin == "runs/a/1/prompt.md"
     preface = world.file("runs/a/1/preface.md")
@@ -84,7 +84,7 @@ def test_verify_decides_between_testing_and_failed(world: World) -> None:
     assert (world.past("good").state["verify_exit"], world.past("bad").state["verify_exit"]) == (0, 3)
     (verify,) = world.starts("bad", verify=True)
     assert verify.argv[-2:] == ("make test", "make lint")
-    assert (verify.cwd, verify.deadline_s) == ("/work/bad", 1800)
+    assert (verify.cwd, verify.deadline_s) == ("/trees/bad", 1800)
     assert verify.env["AQ_RUN"] == world.starts("bad")[0].env["AQ_RUN"]
     assert "SCRIPTED_KEY" not in verify.env
     assert world.lies_free("good", "bad")
@@ -396,8 +396,8 @@ def test_a_run_goes_on_from_what_the_last_one_left(world: World) -> None:
     world.add(retry="{max: 1}")
     world.will(
         "a",
-        Script(code=1, does=lambda _: world.workspaces.trees["/work/a"].update(one=b"1")),
-        Script(does=lambda _: world.workspaces.trees["/work/a"].update(two=b"2")),
+        Script(code=1, does=lambda _: world.workspaces.trees["/trees/a"].update(one=b"1")),
+        Script(does=lambda _: world.workspaces.trees["/trees/a"].update(two=b"2")),
     )
     world.supervise()
     assert world.workspaces.branches["aq/wip/a"][-1] == {"README": b"hello", "one": b"1", "two": b"2"}

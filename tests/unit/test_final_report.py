@@ -22,7 +22,7 @@ def found(**more: object) -> Finished:
              "lines_added": 5, "lines_deleted": 1}  # fmt: skip
     told = {"job": JobId("a"), "result": Result.RETRIES_EXHAUSTED, "failure": Failure.VERIFY_FAILED,
             "reason": "gave up", "reasons": {1: "one | two", 2: "again"}, "state": state,
-            "places": {"worktree": "/work/a"}}  # fmt: skip
+            "places": {"worktree": "/trees/a"}}  # fmt: skip
     return Finished(**{**told, **more})  # type: ignore[arg-type]
 
 
@@ -48,7 +48,7 @@ def test_it_says_where_the_work_is_and_what_to_do() -> None:
     text = final_report(found(), HISTORY)
     assert text.startswith("# a: retries_exhausted\n\ngave up\n")
     assert "- branch: `aq/wip/a` (bbbbbbbbbbbb..cccccccccccc; 2 files, +5 -1); `aq diff a` shows it" in text
-    assert "- worktree: `/work/a`" in text
+    assert "- worktree: `/trees/a`" in text
     assert f"- {ADVICE[Failure.VERIFY_FAILED]}" in text
     assert "`aq requeue a`" in text
 

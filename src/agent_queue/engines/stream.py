@@ -2,6 +2,7 @@
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -71,7 +72,7 @@ def event_in(line: bytes) -> Json | None:
     return value if isinstance(value, dict) else None
 
 
-class JsonReader:
+class JsonReader(ABC):
     """What all readers of JSON lines share; a program's own file says which events are its own and what they mean.
 
     The last line of a log need not end: `ending` reads it, and whoever only shows a finished log feeds b'\\n' last.
@@ -104,9 +105,9 @@ class JsonReader:
         self.refused: Broke | None = None
         """What went wrong last; a program that goes on after it clears it."""
 
+    @abstractmethod
     def own(self, event: Json) -> bool:
         """True for an event of this program; other JSON may stand in the log too, and is text."""
-        raise NotImplementedError
 
     def usage(self) -> dict[str, Any]:
         """Token and cost keys of this run alone, with `usage`: how sure they are. Nothing where nothing is known."""
@@ -132,7 +133,7 @@ class JsonReader:
     def feed(self, data: bytes) -> list[Event]:
         return [event for line in self._lines.feed(data) for event in self._line(line)]
 
-    def sidecar(self, name: str, data: bytes) -> None:
+    def sidecar(self, name: str, data: bytes) -> None:  # noqa: B027 - a reader need not have one
         """Nothing by default: few programs write side files."""
 
     def sessions(self) -> Sequence[str]:

@@ -9,6 +9,7 @@ class TestMyAgent(EngineContract):
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from agent_queue.core.outcome import Broke, Done, Exit, Failure, Held, Outcome, 
 from agent_queue.ports import Assignment, Command, Ending, Engine, Host, Place, Reader, StopWay
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-PLACE = Place(cwd="/work/fix-login", root="/work/fix-login")
+PLACE = Place(cwd="/trees/fix-login", root="/trees/fix-login")
 ASSIGNMENT = Assignment(
     job=JobId("fix-login"), run=1, program="/opt/bin/agent", manifest=Manifest(yolo=True), model=None, args=(),
     folder="/queue/runs/fix-login/1", prompt_file="/queue/runs/fix-login/1/prompt.md",
@@ -66,7 +67,7 @@ def ended(code: int = 0, *, signal: int | None = None) -> Exit:
     return Exit(code=None if signal else code, signal=signal, duration_s=1.0)
 
 
-class EngineContract:
+class EngineContract(ABC):
     """Tests that any engine passes. Override `engine`; give `samples` of real output, the more the better."""
 
     samples: tuple[bytes, ...] = ()
@@ -77,8 +78,9 @@ class EngineContract:
     has_modes = True
     """False for a program that asks for no permissions and offers no narrow mode."""
 
+    @abstractmethod
     def engine(self) -> Engine:
-        raise NotImplementedError("return the engine that is to be checked")
+        """The engine that is to be checked."""
 
     def test_it_says_who_it_is(self) -> None:
         engine = self.engine()

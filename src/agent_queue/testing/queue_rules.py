@@ -1,5 +1,6 @@
 """What the tests of a queue have at hand: a queue, a person at its files, and how to look at what became of them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -52,18 +53,20 @@ def waiting(changes: Changes) -> list[JobId]:
     return [row.id for row in changes.waiting]
 
 
-class QueueRules:
+class QueueRules(ABC):
     """What each of the tests stands on: one new, empty queue.
 
     `make` gives a view of it: a second call gives what another process would see of the same queue. Its defaults are
     empty, and the mutexes of a job are just what its file names under `lock`.
     """
 
+    @abstractmethod
     def make(self) -> Queue:
-        raise NotImplementedError
+        """A view of the queue under test."""
 
+    @abstractmethod
     def person(self) -> Person:
-        raise NotImplementedError
+        """Somebody at its files."""
 
     @pytest.fixture
     def queue(self) -> Queue:

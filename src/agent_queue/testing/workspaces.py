@@ -61,9 +61,9 @@ class FakeWorkspaces:
         branch, base = wip_branch(job, past.life), self.repositories[plan.repository]
         if past.fresh and branch in self.branches:
             self.branches[f"aq/old/{job}/{past.run - 1}"] = self.branches.pop(branch)
-            self.trees.pop(f"/work/{job}", None)
+            self.trees.pop(f"/trees/{job}", None)
         commits = self.branches.setdefault(branch, [dict(base)])
-        root = f"/work/{job}" if plan.worktree else plan.repository
+        root = f"/trees/{job}" if plan.worktree else plan.repository
         tree = self.trees.setdefault(root, dict(commits[-1]) if plan.worktree else dict(base))
         cwd = root + plan.cwd.removeprefix(plan.repository)
         setup = self.setup if plan.worktree and root not in self.made_ready else ()
@@ -128,10 +128,10 @@ class FakeWorkspaces:
 
     def close(self, job: JobId, past: History) -> str:
         self._refuse("close")
-        tree = self.trees.get(f"/work/{job}")
+        tree = self.trees.get(f"/trees/{job}")
         if tree is not None and tree != self.branches[wip_branch(job, past.life)][-1]:
-            return f"/work/{job} holds work that is not on its branch"
-        self.trees.pop(f"/work/{job}", None)
+            return f"/trees/{job} holds work that is not on its branch"
+        self.trees.pop(f"/trees/{job}", None)
         return ""
 
     def drop_merged(self, repository: str, past: History) -> str:  # noqa: ARG002 - one repository's branches are all
