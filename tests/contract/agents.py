@@ -122,5 +122,5 @@ def is_alive(pid: int) -> bool:
     """True for a process that lives and is no zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] != b"Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the second: it went between the opening and the reading
         return False

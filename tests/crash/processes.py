@@ -149,8 +149,13 @@ def kill(pid: object) -> None:
 
 def warm_parent(supervisor: int) -> list[int]:
     """The process from which a supervisor has its shims forked."""
-    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
-    return [int(pid) for pid in children if b"warm_parent" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    found = []
+    with suppress(OSError):
+        for pid in Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split():
+            with suppress(OSError):
+                if b"warm_parent" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    found.append(int(pid))
+    return found
 
 
 Victim = Callable[[Live, "subprocess.Popen[bytes]"], None]

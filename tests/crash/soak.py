@@ -280,7 +280,7 @@ def start_of(pid: int) -> str:
     """Field 22 of its stat: with the pid, it names a process for as long as the machine is up."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return ""
 
 
