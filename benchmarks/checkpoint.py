@@ -35,9 +35,10 @@ def measure(setting: Setting) -> list[Figure]:
     for number in range(setting.count(7, 3)):
         _change(two, number)
         typed.append(_took(lambda: _git(two, "add", "-A"), lambda: _git(two, "commit", "-qm", "work")))
-        _change(Path(place.cwd), number)
+        _change(Path(place.cwd), 2 * number)
+        kept.append(_took(lambda: workspaces.keep(JOB, place, "measured", lock)))  # of what no beat has saved yet
+        _change(Path(place.cwd), 2 * number + 1)
         beaten.append(_took(lambda: workspaces.beat(JOB, place)))
-        kept.append(_took(lambda: workspaces.keep(JOB, place, "measured", lock)))
     ratio, beat = median(kept) / median(typed), median(beaten)
     share = beat / (beat + max(EVERY_S, PACE * beat))
     return [

@@ -12,28 +12,49 @@ STORY = """
 import sys
 from pathlib import Path
 from contract.repositories import BRANCH, Life, Repository
-top = Path(sys.argv[1])
+top, save = Path(sys.argv[1]), sys.argv[2]
 repo = Repository(top / "repo")
 life = Life(top, repo.path)
 place = life.open()
 repo.write({"one.txt": "1\\n"}, life.root)
 repo.git("add", "-A", cwd=life.root)
-repo.git("commit", "--quiet", "-m", "mine", cwd=life.root)
-life.keep(place)
-names = repo.git("rev-list", "--objects", "--no-object-names", f"main..{BRANCH}").split()
-print(*[f".git/objects/{name[:2]}/{name[2:]}" for name in names], f".git/refs/heads/{BRANCH}", ".git/objects")
+#
+getattr(life, save)(place)
+beside = f"refs/aq/snapshots/{BRANCH.removeprefix('aq/wip/')}"
+ref = f"refs/heads/{BRANCH}" if save == "keep" or sys.argv[3:] else beside
+names = repo.git("rev-list", "--objects", "--no-object-names", f"main..{ref}").split()
+print(*[f".git/objects/{name[:2]}/{name[2:]}" for name in names], f".git/{ref}", ".git/objects")
 """
+COMMIT = 'repo.git("commit", "--quiet", "-m", "mine", cwd=life.root)'
+MORE = 'repo.write({"two.txt": "2\\n"}, life.root)'
+LOOSE = 'repo.git("reset", "--quiet", cwd=life.root)'
+"""The file stays, and so does what git stored of it: ours will find it stored already."""
 
 
-def test_the_commits_of_an_agent_are_flushed(tmp_path: Path) -> None:
+def flushed(folder: Path, save: str, deeds: list[str], *on_branch: str) -> tuple[list[str], list[str]]:
+    """What makes up the checkpoint, and what of it was not flushed."""
+    log, story = folder / "trace", STORY.replace("#", "\n".join(deeds))
+    how = ["strace", "-qq", "-y", "-e", "trace=fsync", "-o", str(log)]
+    argv = [*how, sys.executable, "-c", story, str(folder), save, *on_branch]
+    ran = subprocess.run(argv, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    names, told = ran.stdout.split(), log.read_text()
+    return names, [name for name in names if f"{folder}/repo/{name}>" not in told]
+
+
+@pytest.mark.parametrize("save", ["keep", "beat"])
+@pytest.mark.parametrize(
+    ("deeds", "objects"),
+    [
+        pytest.param([], 3, id="staged"),
+        pytest.param([LOOSE], 3, id="staged, and not any more"),
+        pytest.param([COMMIT, MORE], 6, id="committed, and more written"),
+        pytest.param([COMMIT], 3, id="committed"),
+    ],
+)
+def test_what_an_agent_stored_is_flushed(tmp_path: Path, save: str, deeds: list[str], objects: int) -> None:
     if reason := strace.missing():
         pytest.skip(reason)
-    log = tmp_path / "trace"
-    argv = ["strace", "-qq", "-y", "-e", "trace=fsync", "-o", str(log), sys.executable, "-c", STORY, str(tmp_path)]
-    tests = Path(__file__).parents[1]
-    ran = subprocess.run(argv, cwd=tests, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    flushed = log.read_text()
-    names = ran.stdout.split()
-    assert len(names) == 5, "a commit, a tree and a file, the branch, and the folder of objects"
-    assert [name for name in names if f"{tmp_path}/repo/{name}>" not in flushed] == []
+    names, missing = flushed(tmp_path, save, deeds, *["on branch"] * (deeds == [COMMIT]))
+    assert len(names) == objects + 2, "commits, trees and files; the ref, and the folder of objects"
+    assert missing == []

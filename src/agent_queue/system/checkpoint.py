@@ -5,16 +5,15 @@ with the agent's HEAD as well where that is not in it. The ref moves by compare-
 """
 
 import os
-import time
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from agent_queue.system import kernel
 from agent_queue.system.content import Content, content
+from agent_queue.system.flushing import flush_commits, flush_objects, flush_ref
 from agent_queue.system.git import IDENTITY, Git
 from agent_queue.system.mend import LINK, text
 from agent_queue.system.own_index import own_index, remove_locks, take_over
+from agent_queue.system.tree_change import Counts, comparing
 
 OURS = f"<{IDENTITY['GIT_COMMITTER_EMAIL']}>"
 LAST_LIMIT_S = 600.0
@@ -29,9 +28,8 @@ class Saved:
     commit: str
     content: Content
     new: bool
-    files_changed: int = 0
-    lines_added: int = 0
-    lines_deleted: int = 0
+    counts: Counts | None = None
+    """None where git could not tell, and for a snapshot."""
 
 
 def checkpoint(git: Git, *, branch: str, base: str, message: str, own_worktree: bool) -> Saved:
@@ -44,47 +42,58 @@ def checkpoint(git: Git, *, branch: str, base: str, message: str, own_worktree: 
         GitError: git refused; the branch is as it was.
     """
     folder, common = folders(git)
-    ref, began = f"refs/heads/{branch}", time.time()
+    ref = f"refs/heads/{branch}"
     remove_locks(folder, common, ref, own_worktree=own_worktree)
     on_branch, at_head, at_base = _ends(git, ref, "HEAD", base)
     tip, head = on_branch[0], at_head[0]
     ends = [on_branch if tip else at_base if head else _last_head(git, folder, at_base), at_head]
     with own_index(folder) as index:
         found = content(git, index, tip or head or base, limit_s=LAST_LIMIT_S, ignored=own_worktree)
-        commit = _commit(git, found.tree, ends, message)
+        with comparing(git, folder, base, found.tree) as compared:
+            commit = _commit(git, found.tree, ends, message)
+            change = compared()
+        flush_objects(common, (found.tree, commit, *change.objects))
+        if head and head != base and not (head == tip and written_by_us(common, ref)):
+            flush_commits(git, common, head, [base])
         if commit != tip:
             git.run("update-ref", "--no-deref", "-m", "aq: checkpoint", ref, commit, tip or "0" * len(commit))
-            flush(common, ref, began)
-        if head and head != base and not written_by_us(common, ref):
-            flush_commits(git, common, ref, commit, base)
+        flush_ref(common, ref)
         if own_worktree:
             if text(os.path.join(folder, "HEAD")) != f"ref: {ref}":
                 git.run("symbolic-ref", "-m", "aq: back to the job's branch", "HEAD", ref)
             take_over(folder, index)
-    return measured(git, base, Saved(commit=commit, content=found, new=commit != tip))
+    return Saved(commit=commit, content=found, new=commit != tip, counts=change.counts)
 
 
-def snapshot(git: Git, *, ref: str, branch: str, message: str, limit_s: float = BEAT_LIMIT_S) -> Saved:
+def snapshot(
+    git: Git, *, ref: str, branch: str, message: str, since: str | None = None, limit_s: float = BEAT_LIMIT_S
+) -> Saved:
     """Save the work tree on a ref of our own, beside the ref `branch`. Nothing else changes: an agent may work in it.
+
+    What an agent committed after `since` is on the disk as well then.
 
     Raises:
         GitError: git refused; the ref is as it was.
     """
     folder, common = folders(git)
-    began = time.time()
     remove_locks(folder, common, ref, own_worktree=False)  # a death in the middle of the last one left it
     before, on_branch, head = _ends(git, ref, branch, "HEAD")
     with own_index(folder) as index:
         found = content(git, index, head[0] or on_branch[0], limit_s=limit_s)
+    tip, start = before[0], before if before[0] else on_branch
+    if since and head[0] and head[0] != since and not (head == on_branch and written_by_us(common, branch)):
+        flush_commits(git, common, head[0], [since, tip] if tip else [since])
+        flush_ref(common, branch)
     if on_branch[0] and head == on_branch and head[1] == found.tree:
         return Saved(commit=on_branch[0], content=found, new=False)  # all of it is on the branch
-    tip = before[0]
-    commit = _commit(git, found.tree, [before if tip else on_branch, head], message)
-    new = commit != tip
-    if new:
+    with comparing(git, folder, start[1] or empty_tree(git), found.tree) as compared:
+        commit = _commit(git, found.tree, [start, head], message)
+        change = compared()
+    if commit != tip:
+        flush_objects(common, (found.tree, commit, *change.objects))
         git.run("update-ref", "--no-deref", ref, commit, tip or "0" * len(commit))
-        flush(common, ref, began)
-    return Saved(commit=commit, content=found, new=new)
+        flush_ref(common, ref)
+    return Saved(commit=commit, content=found, new=commit != tip)
 
 
 def look_at(git: Git) -> Content:
@@ -143,39 +152,12 @@ def _commit(git: Git, tree: str, ends: Sequence[End], message: str) -> str:
     parents = list(trees)
     if len(parents) == 2:
         tip, head = parents
-        if git.ask("merge-base", "--is-ancestor", head, tip) is not None:
-            parents = [tip]
-        elif git.ask("merge-base", "--is-ancestor", tip, head) is not None:
-            parents = [head]
+        shared = git.ask("merge-base", tip, head)
+        if shared in parents:
+            parents = [tip] if shared == head else [head]  # the one holds all of the other
     if len(parents) == 1 and trees[parents[0]] == tree:
         return parents[0]
     return git.run("commit-tree", tree, *(part for parent in parents for part in ("-p", parent)), "-m", message)
-
-
-def flush(common: str, ref: str, began: float) -> None:
-    """Put on the disk the names of a ref and of the objects written since `began`: git flushes files, not folders."""
-    objects = os.path.join(common, "objects")
-    written = [objects, os.path.join(objects, "pack")]
-    with os.scandir(objects) as entries:
-        written += [entry.path for entry in entries if len(entry.name) == 2]
-    changed = [path for path in written if _changed(path) >= began - 2]
-    for path in changed:
-        _flush_folder(path)
-    above = os.path.dirname(os.path.join(common, ref))
-    while above.startswith(common):
-        _flush_folder(above)
-        above = os.path.dirname(above)
-
-
-def flush_commits(git: Git, common: str, ref: str, commit: str, base: str) -> None:
-    """Put on the disk what lies between these commits: an agent's own git flushes no object that it writes."""
-    names = git.run("rev-list", "--objects", "--no-object-names", commit, "--not", base).split()
-    objects = os.path.join(common, "objects")
-    folders = {os.path.join(objects, name[:2]) for name in names}
-    for path in (*(os.path.join(objects, name[:2], name[2:]) for name in names), os.path.join(common, ref)):
-        _flush_file(path)
-    for path in (*folders, objects, os.path.dirname(os.path.join(common, ref))):
-        _flush_folder(path)
 
 
 def written_by_us(common: str, ref: str) -> bool:
@@ -184,40 +166,6 @@ def written_by_us(common: str, ref: str) -> bool:
     return OURS in last.partition("\t")[0]
 
 
-def _changed(path: str) -> float:
-    try:
-        return os.stat(path).st_mtime
-    except FileNotFoundError:
-        return 0.0
-
-
-def _flush_folder(path: str) -> None:
-    _flush_file(path, os.O_DIRECTORY)
-
-
-def _flush_file(path: str, flags: int = 0) -> None:
-    with suppress(FileNotFoundError):  # packed, and then flushed
-        fd = os.open(path, os.O_RDONLY | flags | os.O_CLOEXEC)
-        try:
-            kernel.flush(fd)
-        finally:
-            os.close(fd)
-
-
-def measured(git: Git, base: str, saved: Saved) -> Saved:
-    """Count what changed since `base`. A renamed file is one file; a binary one counts as a file without lines."""
-    counts = []
-    rows = iter(git.read("diff-tree", "-r", "-z", "--numstat", "-M", base, saved.commit).split(b"\0"))
-    for row in rows:
-        added, _, rest = row.partition(b"\t")
-        deleted, tab, path = rest.partition(b"\t")
-        if tab:
-            counts.append((added, deleted))
-        if tab and not path:
-            next(rows), next(rows)  # a renamed file: both its names follow
-    return replace(
-        saved,
-        files_changed=len(counts),
-        lines_added=sum(int(added) for added, _ in counts if added.isdigit()),
-        lines_deleted=sum(int(deleted) for _, deleted in counts if deleted.isdigit()),
-    )
+def empty_tree(git: Git) -> str:
+    """The name of a tree without a file."""
+    return git.run("hash-object", "-t", "tree", "--stdin")

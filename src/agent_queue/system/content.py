@@ -15,10 +15,8 @@ SECRET = re.compile(
     rb"\.env(\.(?!(example|sample|template)$).*)?|id_(rsa|dsa|ecdsa|ed25519)|.*\.(pem|key|p12)", re.DOTALL
 )
 """Names of files that hold secrets more often than not."""
-MARKED = re.compile(rb"(?:\A|\0)(?:([a-zS]) \d+|. 160000) [0-9a-f]+ \d\t([^\0]+)")
+MARKED = re.compile(rb"\0(?:([a-zS]) \d+|. 160000) [0-9a-f]+ \d\t([^\0]+)")
 """Of what is in an index: links to other repositories, and files that git was told not to look at."""
-MARKS = (b"\0h ", b"\0s ", b"\0S ", b" 160000 ")
-"""One of these is in it then: a search for them takes a fraction of the time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,8 +153,7 @@ def _paths(listed: bytes) -> list[bytes]:
 
 def _marked(listed: bytes) -> list[tuple[bytes, bytes]]:
     """Each with its mark, b'' for a link to another repository."""
-    there = any(mark in listed for mark in MARKS) or listed.startswith((b"h", b"s", b"S"))
-    return MARKED.findall(listed) if there else []
+    return MARKED.findall(b"\0" + listed)  # each begins alike, so that a large index is passed through quickly
 
 
 def _looked_at_again(own: Git, marked: list[tuple[bytes, bytes]]) -> bool:

@@ -2,10 +2,13 @@
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import IO
 
 from agent_queue.core.errors import AqError
+from agent_queue.system import kernel
 
 LIMIT_S = 60.0
 # Every object and ref is flushed. An index is not: it can be made again from a commit, and is when it is found torn.
@@ -70,12 +73,33 @@ class Git:
         Raises:
             GitError: as `run`.
         """
-        started = [(call, self._started(call, b"")) for call in calls]
-        ended = [(call, self._finished(process, call, b"", limit_s)) for call, process in started]
-        for call, (code, _, errors) in ended:
-            if code:
-                raise self._error(call, code, errors)
-        return [(output, _said(errors, "warning: ")) for _, (_, output, errors) in ended]
+        with ExitStack() as running:
+            asked = [running.enter_context(self.beside(*call, limit_s=limit_s)) for call in calls]
+            return [told() for told in asked]
+
+    @contextmanager
+    def beside(self, *arguments: str, limit_s: float = LIMIT_S) -> Iterator[Callable[[], tuple[bytes, list[str]]]]:
+        """Run git where it only reads, while we go on; what it yields gives, once, what git printed and its warnings.
+
+        Raises:
+            GitError: as `run`, when that is called.
+        """
+        with ExitStack() as ending:
+            if memory := kernel.memory_file():  # what git prints need not wait in a pipe until it is asked for
+                ending.enter_context(memory)
+            process = self._started(arguments, b"", memory or subprocess.PIPE)
+            ending.callback(_ended, process)
+
+            def told() -> tuple[bytes, list[str]]:
+                code, output, errors = self._finished(process, arguments, b"", limit_s)
+                if code:
+                    raise self._error(arguments, code, errors)
+                if memory:
+                    memory.seek(0)
+                    output = memory.read()
+                return output, _said(errors, "warning: ")
+
+            yield told
 
     def attempt(self, *arguments: str, limit_s: float = LIMIT_S, given: bytes = b"") -> list[str]:
         """Run git where exit code 1 means that only a part could be done; returns its complaints about the rest.
@@ -112,14 +136,16 @@ class Git:
         hint = f"if you trust it: git config --global --add safe.directory {self.folder}" if DUBIOUS in told else ""
         return GitError(f"git {_command(arguments)} in {self.folder}: {told}", hint=hint)
 
-    def _started(self, arguments: Sequence[str], given: bytes) -> "subprocess.Popen[bytes]":
+    def _started(
+        self, arguments: Sequence[str], given: bytes, output: IO[bytes] | int = subprocess.PIPE
+    ) -> "subprocess.Popen[bytes]":
         flags = [part for flag in (*FLAGS, *own_exclude(self.folder)) for part in ("-c", flag)]
         try:
             return subprocess.Popen(
                 ["git", "-C", self.folder, *flags, *arguments],
                 env={**environment(), **self.env, **_settings(self.settings)},
                 stdin=subprocess.PIPE if given else subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
+                stdout=output,
                 stderr=subprocess.PIPE,
                 pass_fds=self.keep_open,
             )
@@ -136,7 +162,15 @@ class Git:
                 process.kill()
                 told = f"git {_command(arguments)} in {self.folder}: no end after {limit_s:.0f} s"
                 raise GitError(told) from None
-        return process.returncode, output, errors
+        return process.returncode, output or b"", errors
+
+
+def _ended(process: "subprocess.Popen[bytes]") -> None:
+    """End one whose result nobody has asked for, as something else went wrong."""
+    if process.returncode is None:
+        process.kill()
+        with process:
+            pass
 
 
 def _settings(settings: tuple[tuple[str, str], ...]) -> dict[str, str]:

@@ -8,12 +8,13 @@ from agent_queue.core.run import Kept
 from agent_queue.system import equipment, left_out, nested
 from agent_queue.system.aftermath import Work, altered, rescued, restored, with_undone
 from agent_queue.system.before import Before, distrusting, filters, filters_of, read, settings, written
-from agent_queue.system.checkpoint import Saved, checkpoint, folders, known, measured, snapshot
+from agent_queue.system.checkpoint import Saved, checkpoint, empty_tree, folders, known, snapshot
 from agent_queue.system.content import Content
 from agent_queue.system.filters import as_before, paths_of
 from agent_queue.system.git import Git, GitError
 from agent_queue.system.inner import Outer
 from agent_queue.system.mend import mend
+from agent_queue.system.tree_change import comparing
 
 LISTED = 5
 AFTER_VERIFY = "(after verify)"
@@ -61,7 +62,7 @@ def _there(work: Work) -> str | None:
     """What of the worktree was mended; None when it is gone. One that held no file, and got none, is there."""
     mended = mend(work.root, folders(work.user)[1], work.branch)
     if mended is None and os.path.lexists(os.path.join(work.root, ".git")):
-        return "" if work.place.start == work.user.run("hash-object", "-t", "tree", "--stdin") else None
+        return "" if work.place.start == empty_tree(work.user) else None
     return mended
 
 
@@ -97,7 +98,7 @@ def beat(work: Work) -> None:
     before = read(work.place.run_folder) if work.place.run_folder else None
     git = replace(git, settings=as_before(before, filters(git))[0])
     message = f"aq snapshot: {job}"
-    saved = snapshot(git, ref=snapshots_ref(branch), branch=f"refs/heads/{branch}", message=message)
+    saved = snapshot(git, ref=snapshots_ref(branch), branch=f"refs/heads/{branch}", message=message, since=work.base)
     inside = nested.save(_outer(work, before), saved.content.nested, message, living=True)
     if inside.missed:
         raise GitError("; ".join(inside.missed))
@@ -116,7 +117,7 @@ def after_verify(work: Work, commit: str) -> Kept:
     git = replace(git, settings=as_before(before, filters(git))[0])
     message = f"aq snapshot: {work.job} {AFTER_VERIFY}"
     ref = f"refs/heads/{work.branch}"
-    saved = snapshot(git, ref=snapshots_ref(work.branch), branch=ref, message=message)
+    saved = snapshot(git, ref=snapshots_ref(work.branch), branch=ref, message=message, since=commit)
     rows = git.read("diff-tree", "-r", "-z", "--name-only", commit, saved.content.tree).split(b"\0")
     paths = tuple(os.fsdecode(path) for path in rows if path)
     return with_undone(work, before, Kept(facts={}, changed=bool(paths), named={"verify_changed": paths}))
@@ -136,7 +137,8 @@ def _salvaged(work: Work, before: Before | None, message: str) -> Kept:
     if commit != tip:
         git.run("update-ref", "--no-deref", "-m", "aq: salvaged", ref, commit, tip or "0" * len(commit))
     tree = git.run("rev-parse", f"{commit}^{{tree}}")
-    saved = measured(git, work.base, Saved(commit=commit, content=Content(tree=tree), new=commit != tip))
+    with comparing(git, folders(git)[0], work.base, tree) as compared:
+        saved = Saved(commit=commit, content=Content(tree=tree), new=commit != tip, counts=compared().counts)
     return Kept(
         facts={**_facts(work, saved), "wip_lost": True}, changed=tree != work.place.start,
         note=f"its worktree {work.root} is gone: {told}",
@@ -144,10 +146,10 @@ def _salvaged(work: Work, before: Before | None, message: str) -> Kept:
 
 
 def _facts(work: Work, saved: Saved) -> dict[str, object]:
-    return {
-        "wip_branch": work.branch, "wip_base": work.base, "wip_commit": saved.commit,
-        "files_changed": saved.files_changed, "lines_added": saved.lines_added, "lines_deleted": saved.lines_deleted,
-    }  # fmt: skip
+    facts: dict[str, object] = {"wip_branch": work.branch, "wip_base": work.base, "wip_commit": saved.commit}
+    if told := saved.counts:
+        facts |= {"files_changed": told.files, "lines_added": told.added, "lines_deleted": told.deleted}
+    return facts
 
 
 def _beside(work: Work, left: tuple[str, ...], missed: tuple[str, ...]) -> dict[str, tuple[str, ...]]:

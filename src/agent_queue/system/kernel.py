@@ -11,6 +11,7 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import IO
 
 LINUX = sys.platform.startswith("linux")
 _AT_FDCWD = -100
@@ -109,6 +110,16 @@ def flush(fd: int) -> None:
         else:
             return  # where a file system knows no such flush, fsync is all there is
     os.fsync(fd)
+
+
+def memory_file() -> IO[bytes] | None:
+    """A file in memory without a name, which goes when it is closed; None where the system knows no such thing."""
+    if sys.platform != "linux":
+        return None
+    try:
+        return os.fdopen(os.memfd_create("aq"), "w+b", buffering=0)
+    except OSError:
+        return None
 
 
 @functools.cache
