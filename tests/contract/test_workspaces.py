@@ -480,6 +480,21 @@ def test_a_branch_that_was_deleted_is_back_with_its_work(repo: Repository, life:
     assert repo.git("status", "--porcelain", cwd=life.root) == ""
 
 
+@pytest.mark.parametrize("beaten", [True, False])
+def test_a_branch_that_its_agent_deleted_is_back_with_its_commits(repo: Repository, life: Life, beaten: bool) -> None:
+    place = life.open()
+    repo.write({"one.txt": "1\n"}, life.root)
+    repo.git("add", "-A", cwd=life.root)
+    repo.git("commit", "--quiet", "-m", "mine", cwd=life.root)
+    mine = repo.git("rev-parse", "HEAD", cwd=life.root)
+    repo.git("update-ref", "-d", f"refs/heads/{BRANCH}", cwd=life.root)
+    repo.write({"two.txt": "2\n"}, life.root)
+    if beaten:
+        repo.git("merge-base", "--is-ancestor", mine, life.beat(place))
+    assert life.keep(place).facts["files_changed"] == 2
+    repo.git("merge-base", "--is-ancestor", mine, BRANCH)
+
+
 def test_a_branch_whose_work_git_has_dropped_begins_again(repo: Repository, life: Life) -> None:
     place = life.open()
     repo.write({"one.txt": "1\n"}, life.root)

@@ -27,6 +27,7 @@ print(*[f".git/objects/{name[:2]}/{name[2:]}" for name in names], f".git/{ref}",
 """
 COMMIT = 'repo.git("commit", "--quiet", "-m", "mine", cwd=life.root)'
 MORE = 'repo.write({"two.txt": "2\\n"}, life.root)'
+GONE = 'repo.git("update-ref", "-d", f"refs/heads/{BRANCH}", cwd=life.root)'
 LOOSE = 'repo.git("reset", "--quiet", cwd=life.root)'
 """The file stays, and so does what git stored of it: ours will find it stored already."""
 
@@ -50,6 +51,7 @@ def flushed(folder: Path, save: str, deeds: list[str], *on_branch: str) -> tuple
         pytest.param([LOOSE], 3, id="staged, and not any more"),
         pytest.param([COMMIT, MORE], 6, id="committed, and more written"),
         pytest.param([COMMIT], 3, id="committed"),
+        pytest.param([COMMIT, GONE, MORE], 6, id="committed, and its branch deleted"),
     ],
 )
 def test_what_an_agent_stored_is_flushed(tmp_path: Path, save: str, deeds: list[str], objects: int) -> None:

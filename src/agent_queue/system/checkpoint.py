@@ -5,7 +5,7 @@ with the agent's HEAD as well where that is not in it. The ref moves by compare-
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from agent_queue.system.content import Content, content
@@ -53,8 +53,7 @@ def checkpoint(git: Git, *, branch: str, base: str, message: str, own_worktree: 
             commit = _commit(git, found.tree, ends, message)
             change = compared()
         flush_objects(common, (found.tree, commit, *change.objects))
-        if head and head != base and not (head == tip and written_by_us(common, ref)):
-            flush_commits(git, common, head, [base])
+        flush_commits(git, common, _theirs(common, ref, tip, [commit for commit, _ in ends], base), [base])
         if commit != tip:
             git.run("update-ref", "--no-deref", "-m", "aq: checkpoint", ref, commit, tip or "0" * len(commit))
         flush_ref(common, ref)
@@ -78,11 +77,12 @@ def snapshot(
     folder, common = folders(git)
     remove_locks(folder, common, ref, own_worktree=False)  # a death in the middle of the last one left it
     before, on_branch, head = _ends(git, ref, branch, "HEAD")
+    head = head if head[0] else _last_head(git, folder, head)
     with own_index(folder) as index:
         found = content(git, index, head[0] or on_branch[0], limit_s=limit_s)
     tip, start = before[0], before if before[0] else on_branch
-    if since and head[0] and head[0] != since and not (head == on_branch and written_by_us(common, branch)):
-        flush_commits(git, common, head[0], [since, tip] if tip else [since])
+    if since and (theirs := _theirs(common, branch, on_branch[0], [on_branch[0], head[0]], since)):
+        flush_commits(git, common, theirs, [since, tip] if tip else [since])
         flush_ref(common, branch)
     if on_branch[0] and head == on_branch and head[1] == found.tree:
         return Saved(commit=on_branch[0], content=found, new=False)  # all of it is on the branch
@@ -94,6 +94,12 @@ def snapshot(
         git.run("update-ref", "--no-deref", ref, commit, tip or "0" * len(commit))
         flush_ref(common, ref)
     return Saved(commit=commit, content=found, new=commit != tip)
+
+
+def _theirs(common: str, ref: str, tip: str | None, commits: Iterable[str | None], since: str) -> set[str]:
+    """Those of these commits that an agent may have made: not where the job began, nor where we had moved the ref."""
+    ours = {since, tip} if written_by_us(common, ref) else {since}
+    return {commit for commit in commits if commit and commit not in ours}
 
 
 def look_at(git: Git) -> Content:
@@ -140,9 +146,10 @@ def _ends(git: Git, *names: str) -> list[End]:
 
 
 def _last_head(git: Git, folder: str, otherwise: End) -> End:
-    """Where HEAD was before its branch was deleted under it, as the log of it tells."""
-    words = text(os.path.join(folder, "logs/HEAD")).rpartition("\n")[2].split(" ")
-    (end,) = _ends(git, words[1]) if len(words) > 1 else (otherwise,)
+    """Where HEAD was before its branch was deleted under it, as the log of it tells, which may tell of that as well."""
+    old, new, *_ = [*text(os.path.join(folder, "logs/HEAD")).rpartition("\n")[2].split(" "), ""]
+    named = new if new.strip("0") else old
+    (end,) = _ends(git, named) if named.strip("0") else (otherwise,)
     return end if end[0] else otherwise
 
 

@@ -5,7 +5,7 @@ an agent has staged or committed a file, ours finds it stored already.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 
 from agent_queue.system import kernel
@@ -24,13 +24,15 @@ def flush_objects(common: str, names: Iterable[str]) -> None:
         _flush(path, os.O_DIRECTORY)
 
 
-def flush_commits(git: Git, common: str, commit: str, known: Iterable[str]) -> None:
-    """Flush all that `commit` consists of and that those which are on the disk already do not.
+def flush_commits(git: Git, common: str, commits: Collection[str], known: Iterable[str]) -> None:
+    """Flush all that these commits consist of and that those which are on the disk already do not.
 
     Raises:
         GitError: git refused.
     """
-    flush_objects(common, git.run("rev-list", "--objects", "--no-object-names", commit, "--not", *known).split())
+    if commits:
+        how = ("rev-list", "--objects", "--no-object-names")
+        flush_objects(common, git.run(*how, *commits, "--not", *known).split())
 
 
 def flush_ref(common: str, ref: str) -> None:

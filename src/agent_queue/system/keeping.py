@@ -11,6 +11,7 @@ from agent_queue.system.before import Before, distrusting, filters, filters_of, 
 from agent_queue.system.checkpoint import Saved, checkpoint, empty_tree, folders, known, snapshot
 from agent_queue.system.content import Content
 from agent_queue.system.filters import as_before, paths_of
+from agent_queue.system.flushing import flush_objects, flush_ref
 from agent_queue.system.git import Git, GitError
 from agent_queue.system.inner import Outer
 from agent_queue.system.mend import mend
@@ -134,10 +135,13 @@ def _salvaged(work: Work, before: Before | None, message: str) -> Kept:
         parents = [part for parent in dict.fromkeys((tip or work.base, seen)) for part in ("-p", parent)]
         commit = git.run("commit-tree", f"{seen}^{{tree}}", *parents, "-m", message)
         told = f"what was there at {git.run('log', '-1', '--format=%ci', seen)} is on {work.branch}"
+    folder, common = folders(git)
+    flush_objects(common, [commit])
     if commit != tip:
         git.run("update-ref", "--no-deref", "-m", "aq: salvaged", ref, commit, tip or "0" * len(commit))
+    flush_ref(common, ref)
     tree = git.run("rev-parse", f"{commit}^{{tree}}")
-    with comparing(git, folders(git)[0], work.base, tree) as compared:
+    with comparing(git, folder, work.base, tree) as compared:
         saved = Saved(commit=commit, content=Content(tree=tree), new=commit != tip, counts=compared().counts)
     return Kept(
         facts={**_facts(work, saved), "wip_lost": True}, changed=tree != work.place.start,
