@@ -495,6 +495,37 @@ def test_a_branch_that_its_agent_deleted_is_back_with_its_commits(repo: Reposito
     repo.git("merge-base", "--is-ancestor", mine, BRANCH)
 
 
+@pytest.mark.parametrize("lost", ["HEAD:README.md", "HEAD^{tree}"])
+def test_work_is_saved_though_what_it_began_with_is_lost(repo: Repository, life: Life, lost: str) -> None:
+    """A power cut may take what a person's git had not flushed."""
+    place = life.open()
+    repo.write({"README.md": "new\n", "one.txt": "1\n"}, life.root)
+    forget(repo, lost)
+    facts = life.keep(place).facts
+    assert repo.git("show", f"{facts['wip_commit']}:one.txt") == "1"
+    assert repo.git("rev-parse", BRANCH) == facts["wip_commit"]
+    assert "files_changed" not in facts
+
+
+@pytest.mark.parametrize("lost", ["HEAD:one.txt", "HEAD^{tree}"])
+def test_work_is_saved_on_top_of_a_commit_of_its_agent_that_is_torn(repo: Repository, life: Life, lost: str) -> None:
+    place = life.open()
+    repo.write({"one.txt": "1\n"}, life.root)
+    repo.git("add", "-A", cwd=life.root)
+    repo.git("commit", "--quiet", "-m", "mine", cwd=life.root)
+    forget(repo, lost, life.root)
+    repo.write({"one.txt": "2\n"}, life.root)
+    facts = life.keep(place).facts
+    assert repo.git("show", f"{BRANCH}:one.txt") == "2"
+    assert facts["files_changed"] == 1
+
+
+def forget(repo: Repository, name: str, folder: Path | None = None) -> None:
+    """Take an object out of the repository."""
+    found = repo.git("rev-parse", name, cwd=folder or repo.path)
+    (repo.path / ".git/objects" / found[:2] / found[2:]).unlink()
+
+
 def test_a_branch_whose_work_git_has_dropped_begins_again(repo: Repository, life: Life) -> None:
     place = life.open()
     repo.write({"one.txt": "1\n"}, life.root)

@@ -79,10 +79,6 @@ class ModelDisk:
         os.mkdir(path, mode)
         self.log.append(Names(((self.short(path), FOLDER),)))
 
-    def rmdir(self, path: str) -> None:
-        os.rmdir(path)
-        self._name((self.short(path), None))
-
     def rename(self, source: str, target: str, *, src_dir_fd: int | None = None, dst_dir_fd: int | None = None) -> None:
         source, target = self._full(source, src_dir_fd), self._full(target, dst_dir_fd)
         os.rename(source, target)
@@ -148,7 +144,7 @@ class ModelCalls(Calls):
     """The model, as `system/files.Disk` wants it."""
 
     def __init__(self, model: ModelDisk) -> None:
-        for name in ("open", "write", "flush", "close", "link", "unlink", "mkdir", "rmdir"):
+        for name in ("open", "write", "flush", "close", "link", "unlink", "mkdir"):
             setattr(self, name, getattr(model, name))
         for name in ("rename_noreplace", "exchange"):
             setattr(self, name, getattr(model, name))

@@ -25,7 +25,6 @@ class Calls:
     link: Callable[[str, str], None] = staticmethod(os.link)
     unlink: Callable[[str], None] = staticmethod(os.unlink)
     mkdir: Callable[[str, int], None] = staticmethod(os.mkdir)
-    rmdir: Callable[[str], None] = staticmethod(os.rmdir)
     replace: Callable[[str, str], None] = staticmethod(os.replace)
     rename_noreplace: Callable[[str, str], None] = staticmethod(kernel.rename_noreplace)
     exchange: Callable[[str, str], None] = staticmethod(kernel.exchange)
@@ -152,11 +151,6 @@ class Disk:
         """Remove a file; one that is gone is fine."""
         with suppress(FileNotFoundError):
             self._calls.unlink(path)
-
-    def remove_folder(self, path: str) -> None:
-        """Remove an empty folder; one that is gone or not empty is left."""
-        with suppress(OSError):
-            self._calls.rmdir(path)
 
     def sweep(self, alive: Callable[[int], bool]) -> None:
         """Remove what killed writers left half written. `alive` tells which other processes may still be writing."""

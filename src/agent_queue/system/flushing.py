@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 from contextlib import suppress
 
 from agent_queue.system import kernel
-from agent_queue.system.git import Git
+from agent_queue.system.git import Git, GitError
 
 
 def flush_objects(common: str, names: Iterable[str]) -> None:
@@ -27,12 +27,12 @@ def flush_objects(common: str, names: Iterable[str]) -> None:
 def flush_commits(git: Git, common: str, commits: Collection[str], known: Iterable[str]) -> None:
     """Flush all that these commits consist of and that those which are on the disk already do not.
 
-    Raises:
-        GitError: git refused.
+    Where git cannot list that, as a part of it is lost, there is more to be saved than to be flushed.
     """
     if commits:
         how = ("rev-list", "--objects", "--no-object-names")
-        flush_objects(common, git.run(*how, *commits, "--not", *known).split())
+        with suppress(GitError):
+            flush_objects(common, git.run(*how, *commits, "--not", *known).split())
 
 
 def flush_ref(common: str, ref: str) -> None:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from agent_queue.system.git import Git, GitError
@@ -24,7 +24,10 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreeChange:
-    """`objects` are the files and folders that are new at their place; `counts` is None where git could not count."""
+    """`objects` are the files and folders that are new at their place, none where a folder of the old one is lost.
+
+    `counts` is None where git could not count.
+    """
 
     objects: tuple[str, ...]
     counts: Counts | None
@@ -35,19 +38,17 @@ def comparing(git: Git, folder: str, old: str, new: str) -> Iterator[Callable[[]
     """Have git compare two trees, or commits, while we go on; what it yields gives the result, once.
 
     `folder` is git's own. An index plays no part: it may be torn, and reading a large one takes time.
-
-    Raises:
-        GitError: git refused, when that is called.
     """
     git = replace(git, env={**git.env, "GIT_INDEX_FILE": os.path.join(folder, NO_INDEX)})
     with git.beside(*OBJECTS, *COUNTS, old, new) as told:
 
         def change() -> TreeChange:
-            try:
+            with suppress(GitError):
                 return _read(told()[0])
-            except GitError:  # a file of the old one cannot be read, or there is too much to look into
+            objects: tuple[str, ...] = ()  # a file of the old one is lost, or there is too much to count
+            with suppress(GitError):
                 objects = _read(git.read(*OBJECTS, old, new)).objects
-                return TreeChange(objects=objects, counts=None)
+            return TreeChange(objects=objects, counts=None)
 
         yield change
 
