@@ -1,12 +1,13 @@
 """What a run did beside its work, to refs, its own branch, configuration and hooks: undone, kept or named."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from agent_queue.core.errors import AqError
 from agent_queue.core.job import JobId
 from agent_queue.core.run import Kept, Place
-from agent_queue.system.before import Before, Settings, guarded, others
+from agent_queue.system.before import Before, Settings, guarded, others, refs
 from agent_queue.system.checkpoint import folders
 from agent_queue.system.files import Disk
 from agent_queue.system.git import Git, GitError
@@ -67,12 +68,12 @@ def restored(work: Work, before: Before | None, said: Settings) -> tuple[str, ..
     return tuple(different)
 
 
-def with_undone(work: Work, before: Before | None, kept: Kept) -> Kept:
-    """The same, after the refs were put back that the run moved and were not its own."""
+def with_undone(work: Work, before: Before | None, kept: Kept, now: Mapping[str, str] | None = None) -> Kept:
+    """The same, after the refs were put back that the run moved and were not its own; `now` is where they all are."""
     named, notes = dict(kept.named), [kept.note]
     if before is not None:
         try:
-            done = put_back(_undo(work), before, work.refs)
+            done = put_back(_undo(work), before, refs(work.user) if now is None else now, work.refs)
         except AqError as error:
             done, notes = (), [*notes, f"its repository could not be looked through for moved refs: {error}"]
         named["refs_put_back"] = done

@@ -83,10 +83,18 @@ def _trusted(now: Mapping[str, str], earlier: Before | None) -> tuple[dict[str, 
     return trusted, distrusted
 
 
+LIST_REFS = ("for-each-ref", "--format=%(objectname) %(refname) %(symref)")
+LIST_SETTINGS = ("config", "-z", "--list", "--show-scope")
+
+
 def refs(git: Git) -> dict[str, str]:
     """The refs that are the user's, by name; not those that only name another ref."""
-    rows = git.run("for-each-ref", "--format=%(objectname) %(refname) %(symref)").splitlines()
-    parts = [row.split(" ") for row in rows]
+    return refs_of(git.read(*LIST_REFS))
+
+
+def refs_of(told: bytes) -> dict[str, str]:
+    """The same of what git told on `LIST_REFS`."""
+    parts = [row.split(" ") for row in os.fsdecode(told).splitlines()]
     return {name: value for value, name, link in parts if not link and not name.startswith(IGNORED)}
 
 
@@ -105,7 +113,12 @@ Settings = list[tuple[str, str, str]]
 
 def settings(git: Git) -> Settings:
     """All that configures git here."""
-    rows = (git.ask("config", "-z", "--list", "--show-scope") or "").split("\0")
+    return settings_of(os.fsencode(git.ask(*LIST_SETTINGS) or ""))
+
+
+def settings_of(told: bytes) -> Settings:
+    """The same of what git told on `LIST_SETTINGS`."""
+    rows = os.fsdecode(told).split("\0")
     pairs = zip(rows[::2], rows[1::2], strict=False)
     return [(scope, key, value) for scope, (key, _, value) in ((scope, row.partition("\n")) for scope, row in pairs)]
 

@@ -32,7 +32,26 @@ class Saved:
     """None where git could not tell, and for a snapshot."""
 
 
-def checkpoint(git: Git, *, branch: str, base: str, message: str, own_worktree: bool) -> Saved:
+End = tuple[str | None, str | None]
+"""A commit and its tree; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ends:
+    """Where a job's branch ends, where the work tree's HEAD is, and where the job began."""
+
+    branch: End
+    head: End
+    base: End
+
+
+def ends_of(git: Git, branch: str, base: str) -> Ends:
+    """Ask git for all of them at once."""
+    on_branch, head, began = _ends(git, f"refs/heads/{branch}", "HEAD", base)
+    return Ends(branch=on_branch, head=head, base=began)
+
+
+def checkpoint(git: Git, ends: Ends, *, branch: str, base: str, message: str, own_worktree: bool) -> Saved:
     """Save the work tree on `branch`, and see that it is on the disk. Call it when no process of the job lives.
 
     `own_worktree`: the work tree is the job's own, so HEAD goes back to its branch, the index is brought in line with
@@ -44,16 +63,15 @@ def checkpoint(git: Git, *, branch: str, base: str, message: str, own_worktree: 
     folder, common = folders(git)
     ref = f"refs/heads/{branch}"
     remove_locks(folder, common, ref, own_worktree=own_worktree)
-    on_branch, at_head, at_base = _ends(git, ref, "HEAD", base)
-    tip, head = on_branch[0], at_head[0]
-    ends = [on_branch if tip else at_base if head else _last_head(git, folder, at_base), at_head]
+    tip, head = ends.branch[0], ends.head[0]
+    tops = [ends.branch if tip else ends.base if head else _last_head(git, folder, ends.base), ends.head]
     with own_index(folder) as index:
         found = content(git, index, tip or head or base, limit_s=LAST_LIMIT_S, ignored=own_worktree)
         with comparing(git, folder, base, found.tree) as compared:
-            commit = _commit(git, found.tree, ends, message)
+            commit = _commit(git, found.tree, tops, message)
             change = compared()
         flush_objects(common, (found.tree, commit, *change.objects))
-        flush_commits(git, common, _theirs(common, ref, tip, [commit for commit, _ in ends], base), [base])
+        flush_commits(git, common, _theirs(common, ref, tip, [commit for commit, _ in tops], base), [base])
         if commit != tip:
             git.run("update-ref", "--no-deref", "-m", "aq: checkpoint", ref, commit, tip or "0" * len(commit))
         flush_ref(common, ref)
@@ -134,10 +152,6 @@ def known(git: Git, *names: str) -> list[str | None]:
     """The objects that these names mean, None for one that means none."""
     told = git.run("cat-file", "--batch-check=%(objectname)", given="".join(f"{name}\n" for name in names).encode())
     return [None if line.endswith((" missing", " ambiguous")) else line for line in told.splitlines()]
-
-
-End = tuple[str | None, str | None]
-"""A commit and its tree; None where there is none."""
 
 
 def _ends(git: Git, *names: str) -> list[End]:

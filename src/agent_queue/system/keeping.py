@@ -7,8 +7,21 @@ from agent_queue.core.job import snapshots_ref
 from agent_queue.core.run import Kept
 from agent_queue.system import equipment, left_out, nested
 from agent_queue.system.aftermath import Work, altered, rescued, restored, with_undone
-from agent_queue.system.before import Before, distrusting, filters, filters_of, read, settings, written
-from agent_queue.system.checkpoint import Saved, checkpoint, empty_tree, folders, known, snapshot
+from agent_queue.system.before import (
+    LIST_REFS,
+    LIST_SETTINGS,
+    Before,
+    Settings,
+    distrusting,
+    filters,
+    filters_of,
+    read,
+    refs_of,
+    settings,
+    settings_of,
+    written,
+)
+from agent_queue.system.checkpoint import Ends, Saved, checkpoint, empty_tree, ends_of, folders, known, snapshot
 from agent_queue.system.content import Content
 from agent_queue.system.filters import as_before, paths_of
 from agent_queue.system.flushing import flush_objects, flush_ref
@@ -36,10 +49,10 @@ def keep(work: Work, why: str) -> Kept:
         kept = _salvaged(work, before, message)
         return with_undone(work, before, replace(kept, named={"settings_put_back": back}))
     git = Git(work.root, work.keep_open)
-    said = settings(git)
+    ends, said, now = _standing(git, work)
     trusted, off = as_before(before, filters_of(said))
     git = replace(git, settings=trusted)
-    saved = checkpoint(git, branch=work.branch, base=work.base, message=message, own_worktree=work.own)
+    saved = checkpoint(git, ends, branch=work.branch, base=work.base, message=message, own_worktree=work.own)
     inside = nested.save(_outer(work, before), saved.content.nested, message)
     _distrust(work, before, off, inside)
     missed = (*saved.content.missed, *inside.missed)
@@ -56,7 +69,14 @@ def keep(work: Work, why: str) -> Kept:
         facts=_facts(work, saved), changed=saved.content.tree != work.place.start, named=named,
         note="; ".join(filter(None, (mended, *told))),
     )  # fmt: skip
-    return with_undone(work, before, kept)
+    return with_undone(work, before, kept, now)
+
+
+def _standing(git: Git, work: Work) -> tuple[Ends, Settings, dict[str, str]]:
+    """Where branch, HEAD and all refs are, and how git is configured; asked for at the same time."""
+    with git.beside(*LIST_SETTINGS) as configured, git.beside(*LIST_REFS) as listed:
+        ends = ends_of(git, work.branch, work.base)
+        return ends, settings_of(configured()[0]), refs_of(listed()[0])
 
 
 def _there(work: Work) -> str | None:

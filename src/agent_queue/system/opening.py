@@ -13,7 +13,7 @@ from agent_queue.core.run import Place, Plan
 from agent_queue.system import guard, left_out, nested, nested_copies
 from agent_queue.system.attach import Wanted, WorkspaceError, alone, attach, refuse_if_elsewhere
 from agent_queue.system.before import Before, filters, look, look_inside, read, written
-from agent_queue.system.checkpoint import LAST_LIMIT_S, checkpoint, folders, known, look_at, snapshot
+from agent_queue.system.checkpoint import LAST_LIMIT_S, checkpoint, ends_of, folders, known, look_at, snapshot
 from agent_queue.system.content import Content
 from agent_queue.system.files import Disk
 from agent_queue.system.filters import as_before
@@ -186,7 +186,8 @@ def _set_aside(want: Opening, user: Git, common: str) -> None:
         with suppress(GitError):  # a worktree that cannot be saved is begun afresh all the same: a person asked for it
             here = Git(want.path, user.keep_open, settings=user.settings)
             message = f"aq wip: {want.job} (before a fresh start)"
-            saved = checkpoint(here, branch=want.branch, base=tip, message=message, own_worktree=True)
+            ends = ends_of(here, want.branch, tip)
+            saved = checkpoint(here, ends, branch=want.branch, base=tip, message=message, own_worktree=True)
             nested.save(_outer(want, want.layout.run(want.job, run)), saved.content.nested, message)
             tip = saved.commit
     with suppress(GitError):  # a second try after a crash finds the name taken, by the same commit

@@ -5,12 +5,13 @@ they did; what aq writes, it signs. The rest is put back by compare-and-set, and
 """
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from agent_queue.core.job import JobId
-from agent_queue.system.before import Before, refs, stash_log
+from agent_queue.system.before import Before, stash_log
 from agent_queue.system.checkpoint import written_by_us
 from agent_queue.system.git import Git, GitError
 from agent_queue.system.guard import full
@@ -30,13 +31,13 @@ class Undo:
     branch: str
 
 
-def put_back(here: Undo, before: Before, allowed: tuple[str, ...]) -> tuple[str, ...]:
-    """Put back every ref that the agent moved; their names.
+def put_back(here: Undo, before: Before, now: Mapping[str, str], allowed: tuple[str, ...]) -> tuple[str, ...]:
+    """Put back every ref that the agent moved, of those that are there `now`; their names.
 
     Raises:
         GitError: git refused.
     """
-    now, theirs = refs(here.git), _seen_elsewhere(here, before.at)
+    theirs = _seen_elsewhere(here, before.at)
     patterns = tuple(map(full, allowed))
     done = []
     for name, old in before.refs.items():
@@ -79,7 +80,7 @@ def _seen_elsewhere(here: Undo, since: float) -> set[str] | None:
     return found if told[0] else None
 
 
-def _stash(here: Undo, before: Before, now: dict[str, str]) -> tuple[str, ...]:
+def _stash(here: Undo, before: Before, now: Mapping[str, str]) -> tuple[str, ...]:
     """Take what the agent stashed out of the user's stash, and put back what it dropped of it."""
     was, is_ = before.stash.splitlines(), stash_log(here.common).splitlines()
     old, new = before.refs.get(STASH), now.get(STASH)
