@@ -199,6 +199,20 @@ def test_what_was_dropped_of_the_stash_is_kept(repo: Repository, life: Life) -> 
     assert repo.git("rev-parse", f"refs/aq/rescued/{JOB}/stash-{dropped[:12]}") == dropped
 
 
+def test_names_and_messages_may_hold_other_ends_of_lines(repo: Repository, life: Life) -> None:
+    """Python ends a line at U+2028 and at a form feed; git does not."""
+    repo.git("branch", "a\u2028b")
+    repo.write({"README.md": "x\n"})
+    repo.git("stash", "push", "--quiet", "-m", "one\ftwo")
+    place = life.open()
+    was, dropped = repo.git("rev-parse", "a\u2028b"), repo.git("rev-parse", "refs/stash")
+    around = " ".join(AROUND)
+    agent(place, f"git commit -q --allow-empty -m x && git {around} branch -f a\u2028b && git {around} stash drop -q")
+    life.keep(place)
+    assert repo.git("rev-parse", "a\u2028b") == was
+    assert repo.git("rev-parse", f"refs/aq/rescued/{JOB}/stash-{dropped[:12]}") == dropped
+
+
 def test_the_tip_of_what_was_put_back_is_kept(repo: Repository, life: Life) -> None:
     place = life.open()
     around = " ".join(AROUND)

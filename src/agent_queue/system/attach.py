@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from agent_queue.core.errors import AqError, BusyError
 from agent_queue.system.checkpoint import folders, known
 from agent_queue.system.content import rebuild
-from agent_queue.system.git import Git
+from agent_queue.system.git import Git, lines
 from agent_queue.system.mend import OPENED, REASON, elsewhere, mend, put, text
 from agent_queue.system.own_index import remove_locks
 
@@ -185,7 +185,7 @@ def refuse_if_elsewhere(user: Git, ref: str, path: str) -> None:
 def checked_out(user: Git) -> Iterator[tuple[str, str]]:
     """The branches of a repository that somebody works on: each one's ref, and where its files are."""
     where = ""
-    for row in user.run("worktree", "list", "--porcelain").splitlines():
+    for row in lines(user.run("worktree", "list", "--porcelain")):
         if row.startswith("worktree "):
             where = row.removeprefix("worktree ")
         elif row.startswith("branch "):

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha1
 
 from agent_queue.system.files import Disk
-from agent_queue.system.git import Git
+from agent_queue.system.git import Git, lines
 
 NAME = "before.json"
 GUARDED = ("core.bare", "core.hookspath", "core.worktree")
@@ -94,7 +94,7 @@ def refs(git: Git) -> dict[str, str]:
 
 def refs_of(told: bytes) -> dict[str, str]:
     """The same of what git told on `LIST_REFS`."""
-    parts = [row.split(" ") for row in os.fsdecode(told).splitlines()]
+    parts = [row.split(" ") for row in lines(os.fsdecode(told))]
     return {name: value for value, name, link in parts if not link and not name.startswith(IGNORED)}
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from agent_queue.system.content import Content, content
 from agent_queue.system.flushing import flush_commits, flush_objects, flush_ref
-from agent_queue.system.git import IDENTITY, Git
+from agent_queue.system.git import IDENTITY, Git, lines
 from agent_queue.system.mend import LINK, text
 from agent_queue.system.own_index import own_index, remove_locks, take_over
 from agent_queue.system.tree_change import Counts, comparing
@@ -151,7 +151,7 @@ def folders(git: Git) -> tuple[str, str]:
 def known(git: Git, *names: str) -> list[str | None]:
     """The objects that these names mean, None for one that means none."""
     told = git.run("cat-file", "--batch-check=%(objectname)", given="".join(f"{name}\n" for name in names).encode())
-    return [None if line.endswith((" missing", " ambiguous")) else line for line in told.splitlines()]
+    return [None if line.endswith((" missing", " ambiguous")) else line for line in lines(told)]
 
 
 def _ends(git: Git, *names: str) -> list[End]:

@@ -165,6 +165,11 @@ class Git:
         return process.returncode, output or b"", errors
 
 
+def lines(told: str) -> list[str]:
+    """The lines of what git says, but for empty ones: names and messages hold what Python ends a line at as well."""
+    return [line for line in told.split("\n") if line]
+
+
 def _ended(process: "subprocess.Popen[bytes]") -> None:
     """End one whose result nobody has asked for, as something else went wrong."""
     if process.returncode is None:

@@ -11,7 +11,7 @@ from agent_queue.system.before import Before, filters
 from agent_queue.system.checkpoint import known
 from agent_queue.system.files import Disk
 from agent_queue.system.filters import as_before
-from agent_queue.system.git import Git, GitError
+from agent_queue.system.git import Git, GitError, lines
 from agent_queue.system.mend import LINK, text
 
 ALONE = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
@@ -75,7 +75,7 @@ def own_work(git: Git, commit: str) -> bool:
 
 def refs_of(git: Git) -> dict[str, str]:
     """All that it refers to. Snapshots are aq's own."""
-    rows = git.run("for-each-ref", "--format=%(objectname) %(refname)").splitlines()
+    rows = lines(git.run("for-each-ref", "--format=%(objectname) %(refname)"))
     refs = {name: value for value, _, name in (row.partition(" ") for row in rows)}
     (head,) = known(git, "HEAD")
     return {**{name: refs[name] for name in refs if not name.startswith("refs/aq/")}, "HEAD": head or ""}

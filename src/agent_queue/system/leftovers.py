@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from agent_queue.core.job import FINAL, JobId, Stage
-from agent_queue.system.git import Git, GitError
+from agent_queue.system.git import Git, GitError, lines
 from agent_queue.system.layout import SUFFIX, Layout
 
 LOOK_S = 5.0
@@ -59,7 +59,7 @@ def _snapshots(layout: Layout, worktrees: list[str], runs: list[str], living: se
     """Snapshot refs of jobs that are over or gone, in every repository that a job here is known to have worked in."""
     for repository in {*_of_worktrees(layout, worktrees), *_of_runs(layout, runs)}:
         try:
-            refs = Git(repository).run("for-each-ref", "--format=%(refname)", SNAPSHOTS).splitlines()
+            refs = lines(Git(repository).run("for-each-ref", "--format=%(refname)", SNAPSHOTS))
         except GitError:
             continue
         for ref in refs:

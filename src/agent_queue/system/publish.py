@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from agent_queue.core.errors import AqError, UnavailableError
 from agent_queue.system import persons_git
-from agent_queue.system.git import Git
+from agent_queue.system.git import Git, lines
 from agent_queue.system.host import find
 
 LIMIT_S = 120
@@ -37,7 +37,7 @@ def push(repository: str, branch: str, *, name: str, remote: str, base: str, tal
         UnavailableError: the remote cannot be reached, or does not let us in.
     """
     git = Git(repository)
-    known = git.run("remote").splitlines()
+    known = lines(git.run("remote"))
     if remote not in known:
         there = f"there is {', '.join(known)}" if known else "`git remote add origin URL` adds one"
         raise PublishError(f"{repository} has no remote called {remote}", hint=there)
@@ -75,8 +75,8 @@ def pull_request(repository: str, *, head: str, base: str, title: str, body: str
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UnavailableError(f"pushed {head}; gh pr create came to no end: {type(error).__name__}") from None
-    lines = [line.strip() for line in (done.stdout if done.returncode == 0 else done.stderr).splitlines()]
-    told = [line for line in lines if line]
+    rows = [line.strip() for line in (done.stdout if done.returncode == 0 else done.stderr).splitlines()]
+    told = [line for line in rows if line]
     if done.returncode:
         text = " ".join(told) or f"exit code {done.returncode}"
         raise PublishError(f"pushed {head}; gh pr create: {text}", hint="`gh auth status` says who you are there")

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from agent_queue.core.job import JobId
 from agent_queue.system.before import Before, stash_log
 from agent_queue.system.checkpoint import written_by_us
-from agent_queue.system.git import Git, GitError
+from agent_queue.system.git import Git, GitError, lines
 from agent_queue.system.guard import full
 from agent_queue.system.mend import REASON, put, text
 
@@ -72,7 +72,7 @@ def _seen_elsewhere(here: Undo, since: float) -> set[str] | None:
         return set()  # the agent works in the checkout itself: its HEAD says nothing about who moved it
     found: set[str] = set()
     told = [text(log) for log in logs]
-    for line in "".join(told).splitlines():
+    for line in lines("\n".join(told)):
         moved, _, _ = line.partition("\t")
         words = moved.split(" ")
         if len(words) > 4 and words[-2].isdigit() and int(words[-2]) >= int(since):
@@ -82,7 +82,7 @@ def _seen_elsewhere(here: Undo, since: float) -> set[str] | None:
 
 def _stash(here: Undo, before: Before, now: Mapping[str, str]) -> tuple[str, ...]:
     """Take what the agent stashed out of the user's stash, and put back what it dropped of it."""
-    was, is_ = before.stash.splitlines(), stash_log(here.common).splitlines()
+    was, is_ = lines(before.stash), lines(stash_log(here.common))
     old, new = before.refs.get(STASH), now.get(STASH)
     if was == is_ and old == new:
         return ()
