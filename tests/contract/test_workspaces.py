@@ -1003,7 +1003,7 @@ def test_a_filter_of_the_persons_that_is_broken_keeps_no_job_from_starting(repo:
 
 def test_a_link_with_the_name_of_a_secret_is_a_link(repo: Repository, life: Life) -> None:
     place = life.open()
-    os.symlink("../shared.env", life.root / ".env")
+    os.symlink("../elsewhere.env", life.root / ".env")
     kept = life.keep(place)
     assert "left_out" not in kept.named
     assert repo.git("ls-tree", BRANCH, ".env").startswith("120000 blob")
