@@ -16,6 +16,8 @@ GUARDED = ("core.bare", "core.hookspath", "core.worktree")
 GITS_OWN = ("filter.", "branch.", "submodule.", "extensions.", "gc.", "maintenance.")
 IGNORED = ("refs/remotes/", "refs/aq/", "refs/heads/aq/", "refs/bisect/", "refs/worktree/", "refs/rewritten/")
 """Refs that a fetch moves, those of jobs, and those that each worktree has for itself."""
+LIST_REFS = ("for-each-ref", "--format=%(objectname) %(refname) %(symref)")
+LIST_SETTINGS = ("config", "-z", "--list", "--show-scope")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +83,6 @@ def _trusted(now: Mapping[str, str], earlier: Before | None) -> tuple[dict[str, 
         if key in earlier.filters:
             trusted[key] = earlier.filters[key]
     return trusted, distrusted
-
-
-LIST_REFS = ("for-each-ref", "--format=%(objectname) %(refname) %(symref)")
-LIST_SETTINGS = ("config", "-z", "--list", "--show-scope")
 
 
 def refs(git: Git) -> dict[str, str]:
