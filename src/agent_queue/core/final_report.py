@@ -98,9 +98,9 @@ def _places(found: Finished) -> Iterator[str]:
     state = found.state
     if state.get("wip_branch"):
         ends = "..".join(str(state[key])[:12] for key in ("wip_base", "wip_commit") if state.get(key))
-        lines = (
-            f"{state.get('files_changed', 0)} files, +{state.get('lines_added', 0)} -{state.get('lines_deleted', 0)}"
-        )
+        lines = "changes not counted"
+        if (files := state.get("files_changed")) is not None:
+            lines = f"{files} files, +{state.get('lines_added', 0)} -{state.get('lines_deleted', 0)}"
         yield f"- branch: `{state['wip_branch']}` ({ends}; {lines}); `aq diff {found.job}` shows it"
     else:
         yield "- no branch: it did not work in a git repository, or never came that far"

@@ -9,6 +9,6 @@ def after_ship(tools: Tools, job: JobId) -> list[str]:
     past = tools.queue.past(job)
     notes = [left] if (left := tools.workspaces.close(job, past)) else []
     branch, changed = past.state.get("wip_branch"), past.state.get("files_changed")
-    if branch and changed:
+    if branch and changed != 0:  # None where git could not count
         notes.append(f"{job}: its work is on {branch}; merge it with  aq merge {job}  (or  git merge {branch})")
     return notes

@@ -1,7 +1,7 @@
 """Saving a run's work on its branch at the end, and undoing what the run did beside it."""
 
 import os
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 from agent_queue.core.job import snapshots_ref
 from agent_queue.core.run import Kept
@@ -170,10 +170,12 @@ def _salvaged(work: Work, before: Before | None, message: str) -> Kept:
 
 
 def _facts(work: Work, saved: Saved) -> dict[str, object]:
-    facts: dict[str, object] = {"wip_branch": work.branch, "wip_base": work.base, "wip_commit": saved.commit}
-    if told := saved.counts:
-        facts |= {"files_changed": told.files, "lines_added": told.added, "lines_deleted": told.deleted}
-    return facts
+    """What goes to the journal; None takes back what an earlier run's counts were, where git could not count."""
+    files, added, deleted = astuple(saved.counts) if saved.counts else (None, None, None)
+    return {
+        "wip_branch": work.branch, "wip_base": work.base, "wip_commit": saved.commit,
+        "files_changed": files, "lines_added": added, "lines_deleted": deleted,
+    }  # fmt: skip
 
 
 def _beside(work: Work, left: tuple[str, ...], missed: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
