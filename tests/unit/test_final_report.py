@@ -53,6 +53,11 @@ def test_it_says_where_the_work_is_and_what_to_do() -> None:
     assert "`aq requeue a`" in text
 
 
+def test_what_git_could_not_count_is_not_told_as_nothing() -> None:
+    state = {"wip_branch": "aq/wip/a", "wip_base": "b" * 40, "wip_commit": "c" * 40, "files_changed": None}
+    assert "cccccccccccc; changes not counted); `aq diff a`" in final_report(found(state=state), HISTORY)
+
+
 def test_a_job_without_a_branch_or_a_failure_has_a_report_too() -> None:
     text = final_report(found(state={}, failure=None, result=Result.HELD_TOO_LONG, reason=""), [])
     assert "no branch" in text
